@@ -1,0 +1,79 @@
+"""Mechanism families, their protocols, and the registry that makes a rule selectable by name.
+
+A mechanism is a frozen dataclass: its fields are its YAML keys, `__post_init__` checks their ranges, and its
+one method is pure. ``@register("pricing", "linear")`` makes it selectable as ``pricing=linear``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from celluler_sim.book import Book, Fills, Floats, Load
+from celluler_sim.errors import ScenarioError
+from celluler_sim.mechanisms.laws import Law
+
+T = TypeVar("T", bound=type)
+
+_REGISTRY: dict[str, dict[str, type]] = {}
+
+
+@runtime_checkable
+class Pricing(Protocol):
+    """Decide what each offer costs, before anything is allocated."""
+
+    claims: ClassVar[frozenset[Law]]
+    base_price: float
+    window_seconds: float
+
+    def quote(self, load: Load, ask: Floats) -> Floats:
+        """Return PRANA per unit for each offer, (n_offers,). ``ask`` is (n_offers,)."""
+        ...
+
+    def time_factor(self, time: Floats) -> Floats:
+        """Return the publicly known factor by which the clock alone moves the price, shape of ``time`` (s)."""
+        ...
+
+
+@runtime_checkable
+class Allocation(Protocol):
+    """Decide who gets how much from whom."""
+
+    claims: ClassVar[frozenset[Law]]
+
+    def allocate(self, book: Book, rng: np.random.Generator) -> Fills:
+        """Return the fills; pairs whose price exceeds the bid or whose kinds differ must not be matched."""
+        ...
+
+
+def register(family: str, name: str) -> Callable[[T], T]:
+    """Make a frozen dataclass selectable as ``family=name``; a name taken twice is refused."""
+
+    def enter(cls: T) -> T:
+        taken = _REGISTRY.setdefault(family, {})
+        if name in taken and taken[name].__qualname__ != cls.__qualname__:
+            raise ScenarioError(
+                f"{family}={name} is registered twice, by {taken[name].__module__} and {cls.__module__}"
+            )
+        taken[name] = cls
+        cls.name = name  # type: ignore[attr-defined]
+        return cls
+
+    return enter
+
+
+def registered(family: str) -> dict[str, Any]:
+    """Return the classes of one family by name, sorted by name."""
+    return dict(sorted(_REGISTRY.get(family, {}).items()))
+
+
+def families() -> list[str]:
+    """Return the names of all families that have a mechanism."""
+    return sorted(_REGISTRY)
+
+
+def summary_line(cls: type) -> str:
+    """Return the first line of a mechanism's docstring, for lists."""
+    return (cls.__doc__ or "").strip().split("\n")[0]
