@@ -10,7 +10,7 @@ one draw more, shifts no other stream. Two forms:
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -73,11 +73,17 @@ class Streams:
 
     seed: int
     replicate: int = 0
+    roots: dict[str, int] = field(default_factory=dict, compare=False, repr=False)  # of the streams used, at tick 0
 
     def key(self, name: str, tick: int = 0) -> int:
         """Return the 64-bit root of decision ``name`` at ``tick``."""
+        if tick and name not in self.roots:
+            self.roots[name] = self.key(name)
         text = f"{self.seed}/{self.replicate}/{name}/{tick}".encode()
-        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+        root = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+        if not tick:
+            self.roots[name] = root
+        return root
 
     def at(self, name: str, tick: int = 0) -> np.random.Generator:
         """Return the generator of decision ``name`` at ``tick``."""

@@ -69,7 +69,7 @@ JOBS = _table(
     "one row per job that has left the market, and those still in it at the end",
     "job",
     """
-job|int64||number of the job, in order of submission
+job|int64||number of the job, in order of birth
 consumer|int64||slot of the consumer
 market|string||name of the market
 status|string||finished, reneged, expired, refused, waiting or running
@@ -172,4 +172,13 @@ latency_p95_s|float64|s|95 % quantile of the same
 """,
 )
 
-TABLES: dict[str, Table] = {t.name: t for t in (MARKETS, JOBS, FILLS, TRANSACTIONS, TRANSFERS, AGENTS, CONSENSUS)}
+BOOK = _table("book", "supply and demand at the busiest clearing", "tick market side row", """
+tick|int64||tick of the clearing
+market|string||name of the market
+side|string||request or offer
+row|int64||number of the row on its side
+price_prana|float64|PRANA/unit|bid of a request (running ones too), ask of an offer
+quantity|float64|units/s|capacity wanted or held, capacity on offer, in use or not
+""")
+
+TABLES: dict[str, Table] = {t.name: t for t in (MARKETS, JOBS, FILLS, TRANSACTIONS, TRANSFERS, AGENTS, BOOK, CONSENSUS)}

@@ -1,1 +1,4 @@
-"""behaviours."""
+"""Strategies that agents follow: each acts on whole columns and is selectable by name and share."""
+
+from celluler_sim.behaviours import consumer as consumer
+from celluler_sim.behaviours import provider as provider

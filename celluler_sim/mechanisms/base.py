@@ -7,6 +7,7 @@ one method is pure. ``@register("pricing", "linear")`` makes it selectable as ``
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -25,8 +26,16 @@ class Pricing(Protocol):
     """Decide what each offer costs, before anything is allocated."""
 
     claims: ClassVar[frozenset[Law]]
-    base_price: float
-    window_seconds: float
+
+    @property
+    def base_price(self) -> float:
+        """PRANA per unit, the price before the first quote."""
+        ...
+
+    @property
+    def window_seconds(self) -> float:
+        """Seconds over which utilisation is averaged."""
+        ...
 
     def quote(self, load: Load, ask: Floats) -> Floats:
         """Return PRANA per unit for each offer, (n_offers,). ``ask`` is (n_offers,)."""
@@ -46,6 +55,20 @@ class Allocation(Protocol):
     def allocate(self, book: Book, rng: np.random.Generator) -> Fills:
         """Return the fills; pairs whose price exceeds the bid or whose kinds differ must not be matched."""
         ...
+
+
+@dataclass(frozen=True)
+class When:
+    """The condition on a mechanism's parameters under which it claims one more law (its ``claims_when``)."""
+
+    condition: str  # as the table of mechanisms shows it: "cycle is none"
+    holds: Callable[[Any], bool]  # of an instance
+
+
+def claims_of(mechanism: Any) -> frozenset[Law]:
+    """Return the laws an instance claims: its class's ``claims`` and those its parameters add by ``claims_when``."""
+    further: dict[Law, When] = getattr(mechanism, "claims_when", {})
+    return frozenset(mechanism.claims) | {law for law, when in further.items() if when.holds(mechanism)}
 
 
 def register(family: str, name: str) -> Callable[[T], T]:

@@ -1,0 +1,109 @@
+"""Consumers buy capacity: jobs with a size, a value, a deadline and limited patience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from celluler_sim.agents.config import ConsumerConfig
+from celluler_sim.behaviours.consumer import ConsumerBehaviour, Decision, Outlook, Wants
+from celluler_sim.book import Floats, Slots
+from celluler_sim.cellagent import CellAgent
+from celluler_sim.column import Column
+from celluler_sim.mechanisms.base import registered
+from celluler_sim.streams import Streams, mix64
+from celluler_sim.workloads.base import Jobs
+
+DAY = 86_400.0
+
+
+class Consumer(CellAgent):
+    """A cell that buys compute."""
+
+    account = Column(np.int64, doc="account number in the ledger")
+    rate = Column(np.float64, unit="jobs/s", doc="how often it wants a job, daily mean")
+    weight = Column(np.float64, doc="claim relative to others")
+    behaviour = Column(np.int8, doc="strategy, index into the economy's list")
+    validator = Column(np.int32, doc="validator it is attached to")
+    spent = Column(np.float64, unit="PRANA", doc="paid so far")
+    surplus = Column(np.float64, unit="PRANA", doc="value less price of finished jobs")
+
+
+@dataclass(frozen=True)
+class ConsumerMaker:
+    """Draws consumers' traits; agent i gets the i-th draw, so that one more consumer changes no other."""
+
+    config: ConsumerConfig
+    streams: Streams
+    n_validators: int
+
+    def make(self, n: int) -> dict[str, Floats | Slots]:
+        """Return the columns of ``n`` new consumers."""
+        c = self.config
+        return {
+            "rate": self._lognormal("consumer.rate", n, c.jobs_cv) * (c.jobs_per_day / DAY),
+            "weight": self._lognormal("consumer.weight", n, c.weight_cv),
+            "behaviour": self._behaviour(n),
+            "validator": self.streams.at("consumer.validator").integers(self.n_validators, size=n, dtype=np.int64),
+        }
+
+    def endowments(self, n: int, supply: float) -> Floats:
+        """Return each consumer's initial PRANA, (n,): lognormal, together the configured share of the supply."""
+        draw = self._lognormal("consumer.endowment", n, self.config.endowment_cv)
+        return draw * (self.config.endowment_share * supply / draw.sum())
+
+    def _behaviour(self, n: int) -> Slots:
+        shares = np.array(list(self.config.behaviours.values()))
+        edges = np.cumsum(shares) / shares.sum()
+        return np.searchsorted(edges[:-1], self.streams.at("consumer.behaviour").random(n), side="right")
+
+    def _lognormal(self, name: str, n: int, cv: float) -> Floats:
+        sigma2 = np.log1p(cv * cv)
+        draw = self.streams.at(name).standard_normal(n)
+        draw *= np.sqrt(sigma2)
+        draw -= sigma2 / 2
+        return np.exp(draw, out=draw)
+
+
+def behaviours(config: ConsumerConfig) -> list[ConsumerBehaviour]:
+    """Return the strategies of a scenario, by index."""
+    return [registered("consumer_behaviour")[name]() for name in config.behaviours]
+
+
+def job_draws(streams: Streams, name: str, jobs: Jobs) -> Floats:
+    """Return one uniform per job that depends on the job alone: on its consumer and the moment it was born."""
+    identity = mix64(0, jobs.consumer) ^ jobs.born.view(np.uint64)
+    return (mix64(streams.key(name), identity.view(np.int64)) >> np.uint64(11)) * 2.0**-53 + 2.0**-54
+
+
+def appraise(jobs: Jobs, config: ConsumerConfig, streams: Streams) -> tuple[Floats, Floats]:
+    """Return (value, patience) per job: the workload's own where it gives them, drawn otherwise.
+
+    Value is lognormal in PRANA per unit, patience exponential in s.
+    """
+    from scipy.special import ndtri
+
+    value, patience = jobs.value, jobs.patience
+    if np.isnan(value).any():
+        sigma = np.sqrt(np.log1p(config.value_cv**2))
+        drawn = config.value_median * np.exp(sigma * ndtri(job_draws(streams, "consumer.value", jobs)))
+        value = np.where(np.isnan(value), drawn, value)
+    if np.isnan(patience).any():
+        drawn = -np.log(job_draws(streams, "consumer.patience", jobs)) * config.patience_s
+        patience = np.where(np.isnan(patience), drawn, patience)
+    return value, patience
+
+
+def decide(wants: Wants, behaviour: Slots, rules: list[ConsumerBehaviour], outlook: Outlook, u: Floats) -> Decision:
+    """Return every job's decision under its consumer's own strategy."""
+    if len(rules) == 1:
+        return rules[0].decide(wants, outlook, u)
+    when, bid, again = wants.now.copy(), wants.value.copy(), np.zeros(len(wants.now), bool)
+    for code, rule in enumerate(rules):
+        mine = np.flatnonzero(behaviour == code)
+        if len(mine):
+            part = Wants(wants.now[mine], wants.value[mine], wants.work[mine], wants.give_up[mine])
+            d = rule.decide(part, outlook, u[mine])
+            when[mine], bid[mine], again[mine] = d.when, d.bid, d.again
+    return Decision(when, bid, again)

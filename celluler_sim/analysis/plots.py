@@ -1,0 +1,85 @@
+"""The plots of a run: each takes a `Run` and returns a matplotlib Figure; no global state is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from celluler_sim.analysis.plots_agents import lorenz, provider_shares, waiting
+from celluler_sim.analysis.plots_compare import trace_facts, variants
+from celluler_sim.analysis.plots_market import price, queue, revenue, supply_demand, utilisation
+from celluler_sim.analysis.reading import RunLike
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "CAPTIONS",
+    "PLOTS",
+    "lorenz",
+    "price",
+    "provider_shares",
+    "queue",
+    "revenue",
+    "supply_demand",
+    "trace_facts",
+    "utilisation",
+    "variants",
+    "waiting",
+]
+
+PLOTS: dict[str, Callable[[RunLike], Figure]] = {
+    f.__name__: f
+    for f in (
+        price, utilisation, supply_demand, waiting, queue, revenue, lorenz, provider_shares, variants, trace_facts
+    )
+}  # fmt: skip
+
+CAPTIONS: dict[str, str] = {
+    "price": (
+        "The price quoted for a unit of work at each clearing; the dashed line is the base price. "
+        "A shaded band, where there is one, spans the lowest and the highest price within a point of the line."
+    ),
+    "utilisation": (
+        "The share of the capacity on offer that was in use: in each tick, and averaged over the window that the "
+        "pricing rule looks at, which follows with a delay."
+    ),
+    "supply_demand": (
+        "Read from the left: the blue line falls as consumers who would pay less are added, the orange line rises as "
+        "providers who ask more are added; where they cross, the market would clear, and at the quoted price (dashed) "
+        "the gap between them is the capacity left wanted or left idle."
+    ),
+    "waiting": (
+        "On the left, how many of the jobs that started had waited how long; on the right, which share had waited at "
+        "most that long, on a scale of factors. Jobs whose consumer gave up are counted apart, by the time until then."
+    ),
+    "queue": (
+        "Above, the requests still waiting after each clearing; below, those that left without service: reneged (tired "
+        "of waiting), expired (not ordered in time), refused (budget too small)."
+    ),
+    "revenue": (
+        "Above, what providers were paid per hour for jobs that finished then; below, the sum so far. "
+        "A job is paid when it ends, so revenue follows demand by the length of a job."
+    ),
+    "lorenz": (
+        "How much of the total the poorest share of providers (or consumers) has: the further a curve sags below the "
+        "diagonal, the less equal; twice the area between them is the Gini coefficient."
+    ),
+    "provider_shares": (
+        "On the left, the providers that sold most, against the cap that the allocation rule sets on a provider's "
+        "share of the capacity sold; on the right, all shares summed up, largest first: the earlier the line passes "
+        "one half, the fewer providers hold a majority."
+    ),
+    "variants": (
+        "On the left, the price under each set of rules in the same random world; on the right, by how much each "
+        "figure differs from the run as configured (the vertical line): right of it is more."
+    ),
+    "trace_facts": (
+        "What the trace itself says, what the simulated market did with the same jobs, and the ratio of the two: "
+        "1 where they agree."
+    ),
+}
+
+for _plot in PLOTS.values():
+    _plot.__module__ = __name__  # their public home, where `run.plot` and the documentation look for them
+del _plot

@@ -1,0 +1,18 @@
+"""The command line: one module per verb, imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+VERBS = {
+    "list": "celluler_sim.cli.listing",
+    "report": "celluler_sim.cli.reporting",
+    "validate": "celluler_sim.cli.validating",
+}  # a verb's module has `run(arguments) -> exit code`
+
+
+def verb(name: str) -> Callable[[Sequence[str]], int]:
+    """Return the function behind a verb."""
+    run: Callable[[Sequence[str]], int] = import_module(VERBS[name]).run
+    return run

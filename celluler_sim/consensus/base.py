@@ -1,0 +1,72 @@
+"""The seam between the market and its consensus: the market sees only what has been ordered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from celluler_sim.book import Floats, Frozen, Slots
+from celluler_sim.streams import Streams
+
+KINDS = ("request", "offer", "withdraw")
+REQUEST, OFFER, WITHDRAW = range(3)
+
+
+@dataclass(frozen=True)
+class Transactions(Frozen):
+    """Transactions handed to validators during one tick, sorted by `number`."""
+
+    number: Slots  #     (n,) number of the transaction, ascending over the whole run
+    kind: npt.NDArray[np.int8]  # (n,) index into `KINDS`
+    sender: Slots  #     (n,) account number
+    validator: Slots  #  (n,) the validator that the sender's cell is attached to
+    submitted: Floats  # (n,) s
+
+    def __len__(self) -> int:
+        """Return the number of transactions."""
+        return len(self.number)
+
+
+@dataclass(frozen=True)
+class Ordered(Frozen):
+    """Transactions that became final, in their total order."""
+
+    number: Slots  #    (n,) number of the transaction
+    consensus: Floats  # (n,) s, the time that the network agreed on
+    final: Floats  #    (n,) s, when that agreement was reached: not before it may the market act on it
+
+
+class Network(Protocol):
+    """A running consensus network: the state of one run."""
+
+    def submit(self, transactions: Transactions) -> None:
+        """Hand transactions to their validators."""
+        ...
+
+    def advance(self, until: float) -> Ordered:
+        """Run the network to ``until`` (s) and return what became final since the last call, in order."""
+        ...
+
+    def expire(self, now: float) -> Slots:
+        """Drop and return the numbers of the transactions that are older than the timeout and not final."""
+        ...
+
+    def pending(self) -> int:
+        """Return how many transactions wait for finality."""
+        ...
+
+
+class Consensus(Protocol):
+    """A rule that brings transactions into one order. Registered in the family ``consensus``."""
+
+    @property
+    def n_validators(self) -> int:
+        """Number of validators that cells are attached to."""
+        ...
+
+    def open(self, streams: Streams) -> Network:
+        """Start the network of one run."""
+        ...

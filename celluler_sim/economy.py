@@ -1,0 +1,470 @@
+"""The Mesa model: `Economy.step` reads as the table of contents of one tick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from celluler_sim.agents import consumer as consumers_
+from celluler_sim.agents import provider as providers_
+from celluler_sim.agents.consumer import Consumer, ConsumerMaker
+from celluler_sim.agents.provider import Provider, ProviderMaker
+from celluler_sim.behaviours.consumer import Outlook, Wants
+from celluler_sim.book import Floats, Slots
+from celluler_sim.consensus.base import OFFER, REQUEST, WITHDRAW, Ordered, Transactions
+from celluler_sim.ledger import SUPPLY_PRANA, Amounts, Ledger
+from celluler_sim.logbook import Logbook, sum_groups
+from celluler_sim.markets.resource import Offers, Quote, ResourceMarket, Started
+from celluler_sim.markets.rows import Rows
+from celluler_sim.mechanisms.welfare import optimal_gain
+from celluler_sim.columnar import ColumnarModel
+from celluler_sim.population import Population
+from celluler_sim.recorder import Recorder
+from celluler_sim.streams import Streams
+
+if TYPE_CHECKING:
+    from celluler_sim.scenario import Scenario
+
+Columns = dict[str, npt.NDArray[Any]]
+DAY = 86_400.0
+ESCROW_MARGIN = 1e-9  # share by which an escrow exceeds the bid: amounts due are rounded, an escrow must cover them
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One tick: [start, end) in s."""
+
+    number: int
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """Length of the tick, s."""
+        return self.end - self.start
+
+
+class Economy(ColumnarModel):
+    """Providers and consumers that meet in a market whose transactions come in consensus order.
+
+    Parameters
+    ----------
+    setup
+        The scenario: what to run.
+    recorder
+        Where tables go; in memory if none is given.
+
+    Examples
+    --------
+    >>> from celluler_sim.scenario import compose
+    >>> economy = Economy(compose("compute_congestion", ["ticks=3"]))
+    >>> economy.step()
+    >>> len(economy.agents_by_type[Provider]) == economy.setup.agents.providers.count
+    True
+    """
+
+    def __init__(self, setup: Scenario, recorder: Recorder | None = None) -> None:
+        super().__init__(seed=setup.seed)
+        self.setup = setup
+        self.streams = Streams(setup.seed, setup.replicate)
+        self.recorder = recorder if recorder is not None else Recorder(None)
+        self.log = Logbook(self.recorder, transfers=setup.record.transfers)
+        self.ledger = Ledger()
+        self.ledger.journal = [] if setup.record.transfers else None
+        self.network = setup.consensus.open(self.streams)
+        setup.workload.prepare(self.streams, setup.market.unit_size)
+        self.market = ResourceMarket(
+            setup.market.name, setup.pricing, setup.allocation, min_quality=setup.market.min_quality,
+            split=setup.market.split, n_resources=len(setup.workload.resources),
+        )  # fmt: skip
+        self._open_books()
+        self._make_providers()
+        self._make_consumers()
+
+    # ---- construction ----------------------------------------------------------------------------------------------
+
+    def _open_books(self) -> None:
+        f, i, n_resources = np.float64, np.int64, self.market.n_resources
+        self.held = Rows(
+            {"when": np.inf}, job=i, consumer=i, born=f, when=f, value=f, amount=f, work=f, deadline=f, give_up=f, kinds=np.uint64,
+            demand=(f, n_resources),
+        )  # fmt: skip
+        self.sent = Rows(number=i, kind=np.int8, sender=i, validator=i, submitted=f)  # not final yet
+        self.orders = Rows(number=i, provider=i, ask=f)  # what offers and withdrawals among them say
+        self._n_jobs = self._n_fills = self._n_transactions = self._n_ordered = self._n_entrants = 0
+        self._payments: list[tuple[Slots, Slots, Amounts]] = []
+        self._refunds: list[tuple[Slots, Amounts]] = []
+        self._row: dict[str, float | int | bool] = {}
+        self._peak = (-1.0, 0, {})  # type: tuple[float, int, dict[str, tuple[Floats, Floats]]]
+        self._day_price = self.setup.pricing.base_price
+        self._day_utilisation = 0.5
+        self._latencies: Floats = np.empty(0)
+
+    def _make_providers(self) -> None:
+        setup, machines = self.setup, self.setup.workload.machines()
+        self.provider_rules = providers_.behaviours(setup.agents.providers)
+        self.provider_maker = ProviderMaker(
+            setup.agents.providers, self.streams, setup.market.unit_size, setup.consensus.n_validators, machines
+        )
+        self.providers = Population(self, Provider)
+        n = setup.agents.providers.count if machines is None else len(machines.capacity)
+        self.supply = np.zeros((n, 0)) if machines is None else machines.supply.copy()  # (n, n_resources)
+        self._add_providers(np.arange(n), "provider", offering=True)
+
+    def _add_providers(self, serial: Slots, family: str, *, offering: bool) -> Slots:
+        traits = self.provider_maker.make(serial, family)
+        cost = traits.energy_cost + traits.capital_cost
+        ask = providers_.asks(cost, self.setup.agents.providers.markup, traits.behaviour, self.provider_rules)
+        return self.providers.add(
+            len(serial), account=self.ledger.open_accounts(len(serial)), kind=traits.kind, capacity=traits.capacity,
+            quality=traits.quality, energy_cost=traits.energy_cost, capital_cost=traits.capital_cost, ask=ask,
+            behaviour=traits.behaviour, validator=traits.validator, offering=offering,
+        )  # fmt: skip
+
+    def _make_consumers(self) -> None:
+        setup = self.setup
+        self.consumer_rules = consumers_.behaviours(setup.agents.consumers)
+        given = setup.workload.n_consumers()
+        n = setup.agents.consumers.count if given is None else given
+        maker = ConsumerMaker(setup.agents.consumers, self.streams, setup.consensus.n_validators)
+        endowment = Amounts.from_prana(maker.endowments(n, SUPPLY_PRANA))
+        self.consumers = Population(self, Consumer)
+        self.consumers.add(n, account=self.ledger.open_accounts(n, endowment), **maker.make(n))
+
+    # ---- one tick --------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Run one tick."""
+        number = self.steps - 1
+        tick = Tick(number, number * self.setup.tick_seconds, (number + 1) * self.setup.tick_seconds)
+        self._row = {}
+        self.act(tick)
+        self.order(tick)
+        self.deliver(tick)
+        self.clear(tick)
+        self.settle(tick)
+        self.learn(tick)
+        self.record(tick)
+
+    def act(self, tick: Tick) -> None:
+        """Jobs are born; every consumer with a job on its mind decides; requests are submitted, their escrow locked."""
+        self._bear_jobs(tick)
+        jobs = self.held.take(np.flatnonzero(self.held["when"] < tick.end))
+        now = np.maximum(jobs["when"], tick.start)
+        pricing = self.setup.pricing
+        outlook = Outlook(
+            self.market.last_price, pricing.time_factor, pricing.window_seconds, self.setup.agents.consumers.postpone_s
+        )
+        uniform = self.streams.draws("consumer.decision", tick.number).uniform(jobs["job"])
+        behaviour = self.consumers["behaviour"][jobs["consumer"]]
+        wants = Wants(now, jobs["value"], jobs["work"], jobs["give_up"])
+        decision = consumers_.decide(wants, behaviour, self.consumer_rules, outlook, uniform)
+        jobs["when"], jobs["bid"] = decision.when, decision.bid
+        later = decision.again | (decision.when >= tick.end)
+        walk = later & (decision.when > jobs["give_up"])
+        self._leave(_pick(jobs, walk), "reneged", tick)
+        hold = _pick(jobs, later & ~walk)
+        del hold["bid"]
+        self.held.append(**hold)
+        self._submit_requests(_pick(jobs, ~later), tick)
+        self._row["postponed"] = len(self.held)
+
+    def _bear_jobs(self, tick: Tick) -> None:
+        rate = self.consumers["rate"] * self.consumers.active
+        born = self.setup.workload.arrivals(self.streams, tick.number, tick.start, tick.end, rate)
+        value, patience = consumers_.appraise(born, self.setup.agents.consumers, self.streams)
+        give_up = born.born + patience
+        n = len(born)
+        self.held.append(
+            job=self._n_jobs + np.arange(n), consumer=born.consumer, born=born.born, when=born.born, value=value,
+            amount=born.amount, work=born.work, give_up=give_up, kinds=born.kinds, demand=born.demand,
+            deadline=give_up + self.setup.agents.consumers.deadline_stretch * born.work / born.amount,
+        )  # fmt: skip
+        self._n_jobs += n
+
+    def _submit_requests(self, jobs: Columns, tick: Tick) -> None:
+        jobs = _pick(jobs, np.argsort(jobs["when"], kind="stable"))
+        account = self.consumers["account"][jobs["consumer"]]
+        most = np.minimum(jobs["bid"] * jobs["work"] * (1 + ESCROW_MARGIN), SUPPLY_PRANA)
+        escrow = Amounts.from_prana(most)
+        refused = self.ledger.lock(account, escrow)
+        self._leave(_pick(jobs, refused), "refused", tick)
+        ok = np.flatnonzero(~refused)
+        jobs, n = _pick(jobs, ok), len(ok)
+        submitted = jobs.pop("when")
+        consumer = jobs["consumer"]
+        validator = self.consumers["validator"][consumer].astype(np.int64)
+        number = self._send(REQUEST, account[ok], validator, submitted)
+        self.market.mempool.append(
+            **jobs, transaction=number, account=account[ok], submitted=submitted, ready=np.full(n, np.nan),
+            weight=self.consumers["weight"][consumer], least=jobs["amount"] * self.setup.agents.consumers.min_share,
+            escrow_hi=escrow.hi[ok], escrow_lo=escrow.lo[ok],
+        )  # fmt: skip
+        self._row["submitted"], self._row["refused"] = n, int(refused.sum())
+
+    def _send(self, kind: int, sender: Slots, validator: Slots, submitted: Floats) -> Slots:
+        """Hand transactions to their validators and return their numbers."""
+        n = len(sender)
+        number = self._n_transactions + np.arange(n)
+        self._n_transactions += n
+        batch = Transactions(number, np.full(n, kind, np.int8), sender, validator, submitted)
+        self.network.submit(batch)
+        self.sent.append(number=number, kind=batch.kind, sender=sender, validator=validator, submitted=submitted)
+        return number
+
+    def order(self, tick: Tick) -> None:
+        """Consensus brings what was submitted into one order; the market takes in what is final."""
+        ordered = self.network.advance(tick.end)
+        place = np.searchsorted(self.sent["number"], ordered.number)
+        sent = self.sent.rows(place)
+        self.log.transactions(sent, ordered, self._n_ordered)
+        self._n_ordered += len(place)
+        self._latencies = ordered.final - sent["submitted"]
+        self.sent.drop(place)
+        self._take_in(ordered, sent["kind"])
+        self._expire(tick)
+        self._row["ordered"] = int(np.sum(sent["kind"] == REQUEST))
+        self._row["all_ordered"] = len(place)
+
+    def _take_in(self, ordered: Ordered, kind: npt.NDArray[np.int8]) -> None:
+        requests = kind == REQUEST
+        pool = self.market.mempool
+        rows = np.searchsorted(pool["transaction"], ordered.number[requests])
+        arrived = pool.rows(rows)
+        arrived["ready"] = ordered.final[requests]
+        pool.drop(rows)
+        self.market.waiting.append(**arrived)
+        places = np.searchsorted(self.orders["number"], ordered.number[~requests])
+        said = self.orders.rows(places)
+        self.orders.drop(places)
+        offers = kind[~requests] == OFFER
+        self.providers["ask"][said["provider"][offers]] = said["ask"][offers]
+        self.providers["offering"][said["provider"]] = offers
+
+    def _expire(self, tick: Tick) -> None:
+        """Give up on transactions that the network has not brought to finality in time; escrow returns."""
+        gone = self.network.expire(tick.end)
+        place = np.searchsorted(self.sent["number"], gone)
+        self.log.transactions(self.sent.rows(place), None, 0)
+        self.sent.drop(place)
+        self.orders.drop(np.flatnonzero(np.isin(self.orders["number"], gone)))
+        jobs = self.market.mempool.take(np.flatnonzero(np.isin(self.market.mempool["transaction"], gone)))
+        self._refund_whole(jobs)
+        self._leave(jobs, "expired", tick)
+        self._row["expired"] = len(gone)
+
+    def deliver(self, tick: Tick) -> None:
+        """Service that has ended is paid for, and its capacity is free again, from the very moment it ended."""
+        fills, jobs = self.market.complete(tick.end)
+        due = Amounts(fills["due_hi"], fills["due_lo"])
+        paid = fills["price"] * fills["work"]
+        provider = fills["provider"]
+        self._payments.append((fills["account"], self.providers["account"][provider], due))
+        np.add.at(self.providers["earned"], provider, paid)
+        consumer = jobs["consumer"]
+        spent, worth = jobs["paid"], jobs["value"] * jobs["work"]
+        np.add.at(self.consumers["spent"], consumer, spent)
+        np.add.at(self.consumers["surplus"], consumer, worth - spent)
+        self.log.jobs(self.market.name, "finished", jobs)
+        self._row["finished"], self._row["revenue_prana"] = len(consumer), float(paid.sum())
+
+    def clear(self, tick: Tick) -> None:
+        """Quote, allocate, reserve; those whose patience has ended leave."""
+        market, offers = self.market, self._offers()
+        quote = market.quote(offers, tick.number, tick.start, tick.end)
+        self._note_book(tick, offers, quote)
+        optimum = self._optimum(tick, offers, quote)
+        before = market.fills["quantity"].sum() * tick.seconds
+        rng = self.streams.at("allocation", tick.number)
+        started = market.clear(offers, quote, tick.number, tick.start, tick.end, rng)
+        fills = self._start(started, offers, tick)
+        released = market._released  # noqa: SLF001 - what ended in this tick was busy until it ended
+        before += np.sum(released["quantity"] * np.maximum(released["end"] - tick.start, 0.0))
+        new = np.sum(fills["quantity"] * (np.minimum(fills["end"], tick.end) - fills["start"]))
+        gone = market.renege(tick.end)
+        self._refund_whole(gone)
+        self._leave(gone, "reneged", tick)
+        self._row["utilisation"] = market.observe(
+            tick.start, tick.end, quote.load.capacity, float(before + new) / tick.seconds
+        )
+        fresh = len(started.row)
+        begun = market.running.rows(slice(market.running.size - fresh, None))
+        surplus = (begun["value"] - begun["price"]) * begun["work"]
+        costs = self.providers["energy_cost"] + self.providers["capital_cost"]
+        margin = (fills["price"] - costs[fills["provider"]]) * fills["work"]
+        gain = np.sum(begun["bid"] * started.granted) - np.sum(offers.ask[started.offer] * started.quantity)
+        self._row |= {
+            "price_prana": quote.mean, "window_utilisation": quote.load.utilisation, "capacity": quote.load.capacity,
+            "busy": float(before + new) / tick.seconds, "providers": len(self.providers), "queue": len(market.waiting),
+            "granted": fresh, "sold_work": float(fills["work"].sum()),
+            "consumer_surplus_prana": float(surplus.sum()),
+            "provider_surplus_prana": float(margin.sum()), "gain_prana": float(gain), "optimum_prana": optimum,
+            "relaxed": started.relaxed,
+        }  # fmt: skip
+
+    def _offers(self) -> Offers:
+        p, market = self.providers, self.market
+        p["busy"][:] = market.busy(p.size)
+        slots = np.flatnonzero(p["offering"] & p.active & (p["quality"] >= market.min_quality))
+        supply = (self.supply - market.used(len(self.supply)))[slots] if market.n_resources else np.zeros((len(slots), 0))
+        return Offers(
+            provider=slots, ask=p["ask"][slots], total=p["capacity"][slots], busy=p["busy"][slots],
+            quality=p["quality"][slots], kind=p["kind"][slots].astype(np.int64), supply=supply,
+        )  # fmt: skip
+
+    def _optimum(self, tick: Tick, offers: Offers, quote: Quote) -> float:
+        """Return the largest gain from trade per second that this clearing allows at its price, PRANA/s, now and then."""
+        every = self.setup.record.optimum_every
+        if not every or tick.number % every:
+            return float("nan")
+        if not len(self.market.waiting):
+            return 0.0
+        return optimal_gain(self.market.whole_book(offers, quote, tick.start, tick.end))
+
+    def _note_book(self, tick: Tick, offers: Offers, quote: Quote) -> None:
+        """Remember supply and demand at the busiest clearing."""
+        r, w = self.market.running, self.market.waiting
+        wanted = float(r["granted"].sum() + (w["amount"] * w["alive"]).sum())
+        self._row["demand"] = wanted
+        load = wanted / max(quote.load.capacity, 1e-300)
+        if load > self._peak[0] * 1.01:
+            r, w = r.alive(), w.alive()
+            price, quantity = np.concatenate([r["bid"], w["bid"]]), np.concatenate([r["granted"], w["amount"]])
+            self._peak = load, tick.number, {"request": (price, quantity), "offer": (offers.ask, offers.total)}
+
+    def _start(self, started: Started, offers: Offers, tick: Tick) -> Columns:
+        """Set the jobs of one clearing running: fix the amounts due, return what escrow they leave over."""
+        market, n = self.market, len(started.row)
+        jobs = market.waiting.rows(started.row)
+        market.waiting.drop(started.row)
+        duration = jobs["work"] / started.granted
+        work = jobs["work"][started.job] * started.quantity / started.granted[started.job]
+        due = Amounts.from_prana(started.unit_price * work)
+        hi, lo = sum_groups(due.hi, due.lo, started.job, n)
+        self._refunds.append((jobs["account"], Amounts(jobs["escrow_hi"], jobs["escrow_lo"]) - Amounts(hi, lo)))
+        end, paid = started.start + duration, started.price * jobs["work"]
+        market.running.append(
+            **jobs, start=started.start, end=end, granted=started.granted, price=started.price, paid=paid
+        )
+        share = started.quantity / jobs["amount"][started.job]
+        fills: Columns = {
+            "fill": self._n_fills + np.arange(len(work)), "job": jobs["job"][started.job],
+            "consumer": jobs["consumer"][started.job], "account": jobs["account"][started.job],
+            "provider": offers.provider[started.offer], "quantity": started.quantity, "price": started.unit_price,
+            "work": work, "start": started.start[started.job], "end": end[started.job], "due_hi": due.hi,
+            "due_lo": due.lo, "used": jobs["demand"][started.job] * share[:, None],
+        }  # fmt: skip
+        self._n_fills += len(work)
+        market.fills.append(**fills)
+        self.log.fills(tick.number, market.name, fills)
+        return fills
+
+    def settle(self, tick: Tick) -> None:
+        """The ledger executes what the market decided; then every PRANA is counted."""
+        for source, target, amounts in self._payments:
+            self.ledger.pay_escrow(source, target, amounts, "pay")
+        for account, amounts in self._refunds:
+            self.ledger.release(account, amounts)
+        self._payments.clear()
+        self._refunds.clear()
+        self.ledger.check(tick.number)
+        self.log.drain(tick.number, self.ledger)
+
+    def learn(self, tick: Tick) -> None:
+        """Providers account for their profit, revise asks, leave and enter; it shows once it is ordered."""
+        p, config = self.providers, self.setup.agents.providers
+        p["busy"][:] = self.market.busy(p.size)
+        p["earning"][:] = self.market.earning(p.size)
+        providers_.account_profit(p, tick.seconds)
+        weight = -np.expm1(-tick.seconds / DAY)
+        self._day_price += (self.market.last_price - self._day_price) * weight
+        self._day_utilisation += (float(self._row["utilisation"]) - self._day_utilisation) * weight
+        self._revise_asks(tick)
+        leaving = np.flatnonzero(p.active & p["offering"] & (p["losing_s"] > config.exit_after_s))
+        p["losing_s"][leaving] = 0.0
+        self._send_offers(WITHDRAW, leaving, p["ask"][leaving], tick)
+        pending = np.unique(self.orders["provider"])
+        drained = np.flatnonzero(p.active & ~p["offering"] & (p["busy"] == 0))
+        p.remove(np.setdiff1d(drained, pending, assume_unique=True))
+        if self.setup.workload.machines() is None:
+            self._enter(tick)
+
+    def _revise_asks(self, tick: Tick) -> None:
+        p, config = self.providers, self.setup.agents.providers
+        slots = providers_.repricing(p, config, self.streams, tick.number, tick.seconds)
+        cost = p["energy_cost"][slots] + p["capital_cost"][slots]
+        ask = providers_.asks(cost, config.markup, p["behaviour"][slots], self.provider_rules)
+        changed = ask != p["ask"][slots]
+        self._send_offers(OFFER, slots[changed], ask[changed], tick)
+
+    def _enter(self, tick: Tick) -> None:
+        """Would-be providers look at yesterday's price and utilisation and enter if a unit would pay its cost."""
+        config = self.setup.agents.providers
+        n = providers_.candidates(config, self.streams, tick.number, tick.seconds, config.count)
+        serial = self._n_entrants + np.arange(n)
+        self._n_entrants += n
+        traits = self.provider_maker.make(serial, "entrant")
+        earns = (self._day_price - traits.energy_cost) * self._day_utilisation
+        serial = serial[earns > traits.capital_cost * (1 + config.hurdle)]
+        if len(serial):
+            slots = self._add_providers(serial, "entrant", offering=False)
+            self._send_offers(OFFER, slots, self.providers["ask"][slots], tick)
+
+    def _send_offers(self, kind: int, slots: Slots, ask: Floats, tick: Tick) -> None:
+        p = self.providers
+        validator = p["validator"][slots].astype(np.int64)
+        number = self._send(kind, p["account"][slots], validator, np.full(len(slots), tick.end))
+        self.orders.append(number=number, provider=slots, ask=ask)
+
+    def record(self, tick: Tick) -> None:
+        """Write the tick down."""
+        row = self._row
+        self.recorder.log(
+            "consensus", tick=tick.number, submitted=row["submitted"], ordered=row.pop("all_ordered"),
+            pending=self.network.pending(), expired=row["expired"], latency_p50_s=_quantile(self._latencies, 0.5),
+            latency_p95_s=_quantile(self._latencies, 0.95),
+        )  # fmt: skip
+        row.setdefault("reneged", 0)
+        self.recorder.log("markets", tick=tick.number, time_s=tick.end, market=self.market.name, **row)
+        every = self.setup.record.agents_every
+        if every and tick.number % every == 0:
+            agents, log = self.setup.agents, self.log
+            log.agents(tick.number, "provider", self.providers, self.ledger, list(agents.providers.behaviours))
+            log.agents(tick.number, "consumer", self.consumers, self.ledger, list(agents.consumers.behaviours))
+
+    def close(self) -> None:
+        """Write down what is still open: jobs waiting and running, and the busiest book. Call once, at the end."""
+        _, tick, sides = self._peak
+        self.log.book(tick, self.market.name, sides)
+        running = self.market.running.alive()
+        running["end"] = np.full(len(self.market.running), np.nan)
+        self.log.jobs(self.market.name, "running", running)
+        for rows in (self.market.waiting, self.market.mempool, self.held):
+            self.log.jobs(self.market.name, "waiting", rows.alive())
+
+    # ---- leaving ---------------------------------------------------------------------------------------------------
+
+    def _leave(self, jobs: Columns, status: str, tick: Tick) -> None:
+        """Log jobs that leave unserved, at the moment their patience ended or at the end of the tick."""
+        n = len(jobs["job"])
+        if not n:
+            return
+        jobs = {**jobs, "end": np.minimum(jobs["give_up"], tick.end)}
+        self.log.jobs(self.market.name, status, jobs)
+        if status == "reneged":
+            self._row["reneged"] = int(self._row.get("reneged", 0)) + n
+
+    def _refund_whole(self, jobs: Columns) -> None:
+        if len(jobs["job"]):
+            self._refunds.append((jobs["account"], Amounts(jobs["escrow_hi"], jobs["escrow_lo"])))
+
+
+def _pick(columns: Columns, rows: npt.NDArray[Any]) -> Columns:
+    return {name: column[rows] for name, column in columns.items()}
+
+
+def _quantile(values: Floats, q: float) -> float:
+    return float(np.quantile(values, q)) if len(values) else float("nan")

@@ -1,0 +1,386 @@
+"""Record whole columns while a run goes on, cheaply, so that nothing acknowledged is lost when it is killed.
+
+`Recorder.log` copies columns into preallocated buffers and returns. When a buffer is full, or some seconds have
+passed, what has been buffered becomes one Arrow record batch: kept in memory, or appended to a stream file and
+handed to the operating system. `Recorder.finish` turns every stream into one Parquet file.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from celluler_sim import table_files as files
+from celluler_sim.run_folder import (
+    PARQUET_SUFFIX,
+    STREAM_SUFFIX,
+    TABLE_FILES,
+    claim_folder,
+    release_folders,
+    unwritable,
+)
+from celluler_sim.tables import TABLES, Table, TableColumn
+
+Column = npt.NDArray[Any]
+
+WHOLE = frozenset({int, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32})
+TRUTH = frozenset({bool, np.bool_})
+SCALARS = {"b": TRUTH, "i": WHOLE | TRUTH, "f": WHOLE | {float, np.float32, np.float64}}
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A column of strings as codes into a short list of categories."""
+
+    codes: npt.NDArray[np.integer]  # (n,) rows of `categories`
+    categories: tuple[str, ...]
+
+
+class _Numbers:
+    """The buffer of a numeric or boolean column."""
+
+    def __init__(self, table: str, column: TableColumn, capacity: int) -> None:
+        self.name, self.label = column.name, f"{table}.{column.name}"
+        self.dtype = np.dtype(column.dtype)
+        self.scalars = SCALARS[self.dtype.kind]
+        self.buffer = np.empty(capacity, self.dtype)
+
+    def ready(self, value: Any) -> Any:
+        """Return a column or scalar that fits the buffer without loss; raise `TypeError` for anything else."""
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            if value.dtype == self.dtype or np.can_cast(value.dtype, self.dtype, "safe"):
+                return value
+        elif type(value) in self.scalars:
+            return value
+        raise TypeError(f"{self.label} must be one number or a 1-d array that casts to {self.dtype}, {_got(value)}")
+
+    def arrow(self, rows: int, *, copy: bool) -> pa.Array:
+        """Return the first ``rows`` entries; without ``copy`` they are only good until the buffer is written again."""
+        return pa.array(self.buffer[:rows].copy() if copy else self.buffer[:rows])
+
+
+class _Strings:
+    """The buffer of a string column: codes into the strings met so far."""
+
+    def __init__(self, table: str, column: TableColumn, capacity: int) -> None:
+        self.name, self.label = column.name, f"{table}.{column.name}"
+        self.vocabulary: dict[str, int] = {}
+        self.translations: dict[tuple[str, ...], npt.NDArray[np.int32]] = {}
+        self.buffer = np.empty(capacity, np.int32)
+
+    def ready(self, value: Any) -> Any:
+        """Return the code of one string, or the codes of a `Coded` column."""
+        if isinstance(value, str):
+            return self.vocabulary.setdefault(value, len(self.vocabulary))
+        if not isinstance(value, Coded):
+            raise TypeError(f"{self.label} must be one string or Coded(codes, categories), {_got(value)}")
+        translation = self.translations.get(value.categories)
+        if translation is None:
+            translation = np.array([self.ready(category) for category in value.categories], np.int32)
+            self.translations[value.categories] = translation
+        codes = value.codes
+        if codes.ndim != 1 or codes.dtype.kind not in "iu":
+            raise TypeError(f"{self.label} must have a 1-d array of whole numbers as codes, {_got(codes)}")
+        n = len(translation)
+        if len(codes) and (codes.min() < 0 or codes.max() >= n):
+            outside = codes[(codes < 0) | (codes >= n)][0]
+            raise ValueError(f"{self.label} must have codes from 0 to {n - 1}, got {outside}")
+        return translation[codes]
+
+    def arrow(self, rows: int, *, copy: bool) -> pa.Array:
+        """Return the first ``rows`` strings."""
+        del copy  # taking strings by their codes makes new ones anyway
+        return pa.array(list(self.vocabulary), pa.string()).take(pa.array(self.buffer[:rows]))
+
+
+class _Decimals:
+    """The buffer of an exact column: the two 64-bit words of each Arrow decimal."""
+
+    TYPE = files.ARROW_TYPES["decimal"]
+
+    def __init__(self, table: str, column: TableColumn, capacity: int) -> None:
+        self.name, self.label = column.name, f"{table}.{column.name}"
+        self.buffer = np.empty((capacity, 2), np.uint64)
+
+    def ready(self, value: Any) -> Any:
+        """Return the words, (n, 2), of anything that has ``to_decimal128()``."""
+        if not hasattr(value, "to_decimal128"):
+            raise TypeError(f"{self.label} must be exact amounts with a to_decimal128 method, {_got(value)}")
+        exact = value.to_decimal128()
+        if exact.type != self.TYPE or exact.null_count:
+            raise TypeError(f"{self.label} must be {self.TYPE} without nulls, got {exact.type}")
+        if not len(exact):
+            return self.buffer[:0]
+        words = np.frombuffer(exact.buffers()[1], np.uint64).reshape(-1, 2)
+        return words[exact.offset : exact.offset + len(exact)]
+
+    def arrow(self, rows: int, *, copy: bool) -> pa.Array:
+        """Return the first ``rows`` amounts; see `_Numbers.arrow`."""
+        words = self.buffer[:rows].copy() if copy else self.buffer[:rows]
+        return pa.Array.from_buffers(self.TYPE, rows, [None, pa.py_buffer(words)])
+
+
+_Buffer = _Numbers | _Strings | _Decimals
+
+
+def _got(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"got an array of {value.dtype} of shape {value.shape}"
+    return f"got {type(value).__name__} {str(value)[:40]!r}"
+
+
+def _buffer(table: str, column: TableColumn, capacity: int) -> _Buffer:
+    if column.dtype == "string":
+        return _Strings(table, column, capacity)
+    if column.dtype == "decimal":
+        return _Decimals(table, column, capacity)
+    return _Numbers(table, column, capacity)
+
+
+class _Sink:
+    """One table being recorded: its buffers, and the file or list its batches go to."""
+
+    def __init__(self, table: Table, capacity: int, path: Path | None) -> None:
+        self.table, self.capacity = table, capacity
+        self.schema = files.schema_of(table)
+        self.names = frozenset(column.name for column in table.columns)
+        self.buffers: list[_Buffer] = []  # made when the first row arrives
+        self.rows = 0  #    in the buffers
+        self.written = 0  # in batches
+        self.batches: list[pa.RecordBatch] = []
+        self.file = None if path is None else pa.OSFile(str(path), "wb")  # unbuffered: a write goes to the system
+        self.writer = None if path is None else pa.ipc.new_stream(self.file, self.schema)
+        if self.writer is not None:  # the schema is written with the first batch: be readable from the start
+            self.writer.write_batch(pa.RecordBatch.from_pylist([], self.schema))
+
+    def ready(self, columns: Mapping[str, Any]) -> tuple[list[Any], int]:
+        """Return the columns in the table's order, checked, and how many rows they make."""
+        if columns.keys() != self.names:
+            raise TypeError(self._names_message(columns))
+        if not self.buffers:
+            self.buffers = [_buffer(self.table.name, column, self.capacity) for column in self.table.columns]
+        values = [buffer.ready(columns[buffer.name]) for buffer in self.buffers]
+        lengths = {len(value) for value in values if isinstance(value, np.ndarray)}
+        if len(lengths) > 1:
+            raise ValueError(self._lengths_message(values))
+        return values, lengths.pop() if lengths else 1
+
+    def _names_message(self, columns: Mapping[str, Any]) -> str:
+        order = [column.name for column in self.table.columns]
+        if missing := [name for name in order if name not in columns]:
+            return f"table {self.table.name} needs column {missing[0]!r}; its columns are {order}"
+        unknown = min(columns.keys() - self.names)
+        return f"table {self.table.name} has no column {unknown!r}; its columns are {order}"
+
+    def _lengths_message(self, values: list[Any]) -> str:
+        pairs = zip(self.buffers, values, strict=True)
+        lengths = {buffer.name: len(value) for buffer, value in pairs if isinstance(value, np.ndarray)}
+        return f"table {self.table.name} needs columns of one length, got {lengths}"
+
+    def fill(self, values: list[Any], start: int, stop: int) -> int:
+        """Copy rows ``start`` to ``stop`` into the buffers as far as they fit; return where to go on."""
+        stop = min(stop, start + self.capacity - self.rows)
+        end = self.rows + stop - start
+        for buffer, value in zip(self.buffers, values, strict=True):
+            buffer.buffer[self.rows : end] = value[start:stop] if isinstance(value, np.ndarray) else value
+        self.rows = end
+        return stop
+
+    def flush(self) -> None:
+        """Make one batch of what is buffered, and write or keep it."""
+        if not self.rows:
+            return
+        kept = self.writer is None
+        columns = [buffer.arrow(self.rows, copy=kept) for buffer in self.buffers]
+        batch = pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        if self.writer is None:
+            self.batches.append(batch)
+        else:
+            self.writer.write_batch(batch)
+        self.written += self.rows
+        self.rows = 0
+
+    def close(self) -> None:
+        """Close the stream file, if there is one, and let go of the buffers."""
+        if self.file is not None and not self.file.closed:
+            try:
+                if self.writer is not None:
+                    self.writer.close()
+            finally:
+                self.file.close()
+        self.writer = self.file = None
+        self.buffers = []
+
+
+class Recorder:
+    """Append-only tables of one run, in a folder or in memory.
+
+    Parameters
+    ----------
+    folder
+        Where the tables go, one Arrow stream each; made if missing. None keeps everything in memory.
+    batch_rows
+        Rows of a table that are buffered before they are written.
+    flush_seconds
+        What was logged longer ago than this is written at the next `log`, whatever its table. A batch that has been
+        written is acknowledged: it survives ``kill -9``.
+
+    Raises
+    ------
+    ResultsError
+        The folder cannot be written or holds tables already; nothing is left behind.
+
+    Examples
+    --------
+    >>> recorder = Recorder(None)
+    >>> recorder.log("consensus", tick=np.arange(3), submitted=5, ordered=5, pending=0, expired=0,
+    ...              latency_p50_s=0.0, latency_p95_s=0.0)
+    >>> recorder.finish()
+    >>> recorder.arrow("consensus")["tick"].to_pylist()
+    [0, 1, 2]
+    """
+
+    def __init__(self, folder: Path | None, batch_rows: int = 50_000, flush_seconds: float = 2.0) -> None:
+        if batch_rows < 1:
+            raise ValueError(f"batch_rows must be >= 1, got {batch_rows}")
+        self.folder = None if folder is None else Path(folder)
+        self.flush_seconds = flush_seconds
+        self._sinks: dict[str, _Sink] = {}
+        self._open = True
+        self._due = time.monotonic() + flush_seconds
+        made = [] if self.folder is None else claim_folder(self.folder, TABLE_FILES)
+        try:
+            for name, table in TABLES.items():
+                self._sinks[name] = _Sink(table, batch_rows, self._path(name, STREAM_SUFFIX))
+        except OSError as error:
+            self._drop()
+            release_folders(made)
+            raise unwritable(self.folder or "", error) from error
+
+    def _path(self, name: str, suffix: str) -> Path | None:
+        return None if self.folder is None else self.folder / f"{name}{suffix}"
+
+    def _drop(self) -> None:
+        """Close and remove the streams that were opened before another could not be."""
+        self._close()
+        for name in self._sinks:
+            if (path := self._path(name, STREAM_SUFFIX)) is not None:
+                path.unlink(missing_ok=True)
+
+    def log(self, table: str, /, **columns: Any) -> None:
+        """Append rows to ``table``: every column of its schema, 1-d arrays of one length, scalars broadcast.
+
+        Numbers and booleans come as NumPy arrays or scalars that cast without loss, strings as one string or
+        `Coded`, exact amounts as an object with ``to_decimal128()``. Arrays are copied: the caller may reuse them.
+
+        Raises
+        ------
+        TypeError
+            The table is unknown, a column is missing, unknown or of a type that does not fit; nothing is recorded.
+        ValueError
+            Columns differ in length or a code has no category, or the recorder is closed.
+        ResultsError
+            The disk refused a batch.
+        """
+        sink = self._sinks.get(table)
+        if sink is None:
+            raise TypeError(f"there is no table {table!r}; the tables are {sorted(self._sinks)}")
+        if not self._open:
+            raise ValueError(f"recorder must be open to log {table!r}, got one that has been finished or aborted")
+        values, n = sink.ready(columns)
+        start = 0
+        while start < n:
+            start = sink.fill(values, start, n)
+            if sink.rows == sink.capacity:
+                self._flush(sink)
+        if self.folder is not None and time.monotonic() >= self._due:
+            self.flush()
+
+    def _flush(self, sink: _Sink) -> None:
+        try:
+            sink.flush()
+        except OSError as error:
+            self._close()  # a batch cut in two must stay the last one of its stream
+            raise unwritable(self.folder or "", error) from error
+
+    def _close(self) -> None:
+        self._open = False
+        for sink in self._sinks.values():
+            with suppress(OSError):  # the end mark of a stream may be missing, its batches are there
+                sink.close()
+
+    def flush(self) -> None:
+        """Write everything logged so far; when this returns, all of it survives ``kill -9``."""
+        for sink in self._sinks.values():
+            self._flush(sink)
+        self._due = time.monotonic() + self.flush_seconds
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows acknowledged, by table: in batches that have been written (or kept, without a folder)."""
+        return {name: sink.written for name, sink in self._sinks.items()}
+
+    def schema(self, name: str) -> pa.Schema:
+        """Return the Arrow schema of one table."""
+        return self._sinks[name].schema
+
+    def logged(self, name: str) -> int:
+        """Return the rows of one table logged so far, acknowledged or not."""
+        return self._sinks[name].written + self._sinks[name].rows
+
+    def finish(self) -> None:
+        """Close every table and put it in order: one Parquet file each, sorted by its key, the streams removed.
+
+        Raises `ResultsError` where the disk refuses; the streams not yet turned into Parquet then stay readable.
+        """
+        self.abort()
+        for name, sink in self._sinks.items():
+            path, stream = self._path(name, PARQUET_SUFFIX), self._path(name, STREAM_SUFFIX)
+            if path is None or stream is None:
+                sink.batches = files.sorted_table(self._gather(sink)).to_batches()
+            elif stream.exists():
+                files.write_parquet(path, sink.schema, functools.partial(files.read_stream, stream), sink.written)
+                stream.unlink()
+
+    def abort(self) -> None:
+        """Write what is buffered and close every table as it is; the streams stay and can be read."""
+        if not self._open:
+            return
+        try:
+            self.flush()
+        finally:
+            self._close()
+
+    @staticmethod
+    def _gather(sink: _Sink) -> pa.Table:
+        return pa.Table.from_batches(sink.batches, sink.schema)
+
+    def arrow(self, name: str) -> pa.Table:
+        """Return a table kept in memory, sorted by its key, as far as it has been logged.
+
+        Raises `KeyError` for an unknown table and `ValueError` where the tables are in a folder.
+        """
+        if self.folder is not None:
+            raise ValueError(f"tables of this recorder are in {self.folder}; read them with load_run")
+        sink = self._sinks[name]
+        sink.flush()
+        return files.sorted_table(self._gather(sink))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.abort()

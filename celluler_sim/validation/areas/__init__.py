@@ -1,0 +1,1 @@
+"""One module per family of mechanisms; every module here is found by itself."""
