@@ -18,6 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	$(BIN)/python -m compileall -q celluler_sim
+	$(BIN)/python -m celluler_sim ticks=2 progress=false results_dir=$(VENV)/first >/dev/null  # compiles the kernels, once
 	@touch $@
 
 demo: $(STAMP)

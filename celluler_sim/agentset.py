@@ -15,7 +15,7 @@ from mesa.agent import AgentSet
 
 from celluler_sim.roster import NO_DEFAULT, Ids, Roster
 
-try:  # Mesa 3.4 and later
+try:  # Mesa 3.5
     from mesa.agentset import GroupBy
 except ImportError:
     from mesa.agent import GroupBy

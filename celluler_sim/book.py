@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,8 @@ class Frozen:
 
     def __post_init__(self) -> None:
         """Set every array's writeable flag to false."""
-        for f in fields(self):  # type: ignore[arg-type]
-            column = getattr(self, f.name)
-            if isinstance(column, np.ndarray):
+        for column in self.__dict__.values():
+            if type(column) is np.ndarray:
                 column.setflags(write=False)
 
 
@@ -68,6 +67,7 @@ class Book(Frozen):
     quality: Floats  #   (n_offers,) [0, 1]
     kind: Slots  #       (n_offers,) hardware kind, 0 to 63
     supply: Floats  #    (n_offers, n_resources) free beside the capacity
+    available: Floats  # (n_offers,) s, since when the free capacity has been free; of one price the earliest is taken first
     split: bool = True  # whether one request may be served by several offers at once
 
     @property
@@ -117,6 +117,7 @@ class Book(Frozen):
         }  # fmt: skip
         offers = {
             "provider": (0, i), "ask": (0.0, f), "price": (0.0, f), "capacity": (1.0, f), "sold": (0.0, f),
+            "available": (0.0, f),
             "quality": (1.0, f), "kind": (0, i), "supply": (0.0, f),
         }  # fmt: skip
         return requests, offers

@@ -62,8 +62,7 @@ class CellAgent(mesa.Agent):  # type: ignore[misc]
         cls._names = frozenset(columns)
 
     def __init__(self, model: ColumnarModel, **columns: Any) -> None:
-        population = home(model, type(self)).population(type(self))
-        population.bind(self, population.append(columns))
+        home(model, type(self)).population(type(self)).append(self, columns)
         if self.__dict__:  # a subclass has set attributes before it called this
             self._keep()
 

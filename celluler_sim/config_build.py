@@ -153,12 +153,11 @@ def _is_container(hint: Any) -> bool:
 
 
 def _convert_mapping(hint: Any, value: Mapping[Any, Any], path: str, *, finite: bool) -> dict[str, Any]:
-    for name in value:
-        if not isinstance(name, str):
-            raise ScenarioError(f"{path} must have texts as keys, got {show(name)}")
+    named = {str(name): entry for name, entry in value.items()}  # YAML reads the name 8 as a number
+    for name in named:
         if name.startswith("_") and name.endswith("_"):
             raise ScenarioError(f"unknown key {_join(path, name)}")
-    return {name: convert(hint, entry, _join(path, name), finite=finite) for name, entry in value.items()}
+    return {name: convert(hint, entry, _join(path, name), finite=finite) for name, entry in named.items()}
 
 
 def _convert_sequence(hint: Any, value: Sequence[Any], path: str, *, finite: bool) -> Sequence[Any]:

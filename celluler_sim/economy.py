@@ -70,8 +70,7 @@ class Economy(ColumnarModel):
         super().__init__(seed=setup.seed)
         self.setup = setup
         self.streams = Streams(setup.seed, setup.replicate)
-        self.recorder = recorder if recorder is not None else Recorder(None)
-        self.log = Logbook(self.recorder, transfers=setup.record.transfers)
+        self.record_to(recorder if recorder is not None else Recorder(None))
         self.ledger = Ledger()
         self.ledger.journal = [] if setup.record.transfers else None
         self.network = setup.consensus.open(self.streams)
@@ -83,6 +82,11 @@ class Economy(ColumnarModel):
         self._open_books()
         self._make_providers()
         self._make_consumers()
+
+    def record_to(self, recorder: Recorder) -> None:
+        """Write tables to another recorder from now on."""
+        self.recorder = recorder
+        self.log = Logbook(recorder)
 
     # ---- construction ----------------------------------------------------------------------------------------------
 
@@ -208,6 +212,8 @@ class Economy(ColumnarModel):
     def _send(self, kind: int, sender: Slots, validator: Slots, submitted: Floats) -> Slots:
         """Hand transactions to their validators and return their numbers."""
         n = len(sender)
+        if not n:
+            return np.empty(0, np.int64)
         number = self._n_transactions + np.arange(n)
         self._n_transactions += n
         batch = Transactions(number, np.full(n, kind, np.int8), sender, validator, submitted)
@@ -247,6 +253,9 @@ class Economy(ColumnarModel):
     def _expire(self, tick: Tick) -> None:
         """Give up on transactions that the network has not brought to finality in time; escrow returns."""
         gone = self.network.expire(tick.end)
+        self._row["expired"] = len(gone)
+        if not len(gone):
+            return
         place = np.searchsorted(self.sent["number"], gone)
         self.log.transactions(self.sent.rows(place), None, 0)
         self.sent.drop(place)
@@ -254,7 +263,6 @@ class Economy(ColumnarModel):
         jobs = self.market.mempool.take(np.flatnonzero(np.isin(self.market.mempool["transaction"], gone)))
         self._refund_whole(jobs)
         self._leave(jobs, "expired", tick)
-        self._row["expired"] = len(gone)
 
     def deliver(self, tick: Tick) -> None:
         """Service that has ended is paid for, and its capacity is free again, from the very moment it ended."""
@@ -386,9 +394,9 @@ class Economy(ColumnarModel):
         leaving = np.flatnonzero(p.active & p["offering"] & (p["losing_s"] > config.exit_after_s))
         p["losing_s"][leaving] = 0.0
         self._send_offers(WITHDRAW, leaving, p["ask"][leaving], tick)
-        pending = np.unique(self.orders["provider"])
         drained = np.flatnonzero(p.active & ~p["offering"] & (p["busy"] == 0))
-        p.remove(np.setdiff1d(drained, pending, assume_unique=True))
+        if len(drained):
+            p.remove(np.setdiff1d(drained, self.orders.alive()["provider"]))
         if self.setup.workload.machines() is None:
             self._enter(tick)
 
@@ -406,6 +414,8 @@ class Economy(ColumnarModel):
         n = providers_.candidates(config, self.streams, tick.number, tick.seconds, config.count)
         serial = self._n_entrants + np.arange(n)
         self._n_entrants += n
+        if not n:
+            return
         traits = self.provider_maker.make(serial, "entrant")
         earns = (self._day_price - traits.energy_cost) * self._day_utilisation
         serial = serial[earns > traits.capital_cost * (1 + config.hurdle)]
@@ -422,10 +432,11 @@ class Economy(ColumnarModel):
     def record(self, tick: Tick) -> None:
         """Write the tick down."""
         row = self._row
+        median, late = _quantiles(self._latencies, 0.5, 0.95)
         self.recorder.log(
             "consensus", tick=tick.number, submitted=row["submitted"], ordered=row.pop("all_ordered"),
-            pending=self.network.pending(), expired=row["expired"], latency_p50_s=_quantile(self._latencies, 0.5),
-            latency_p95_s=_quantile(self._latencies, 0.95),
+            pending=self.network.pending(), expired=row["expired"], latency_p50_s=median,
+            latency_p95_s=late,
         )  # fmt: skip
         row.setdefault("reneged", 0)
         self.recorder.log("markets", tick=tick.number, time_s=tick.end, market=self.market.name, **row)
@@ -466,5 +477,5 @@ def _pick(columns: Columns, rows: npt.NDArray[Any]) -> Columns:
     return {name: column[rows] for name, column in columns.items()}
 
 
-def _quantile(values: Floats, q: float) -> float:
-    return float(np.quantile(values, q)) if len(values) else float("nan")
+def _quantiles(values: Floats, *q: float) -> list[float]:
+    return np.quantile(values, q).tolist() if len(values) else [float("nan")] * len(q)

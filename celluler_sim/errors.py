@@ -56,4 +56,8 @@ def require(
     if math.isfinite(value) and all(ok for _, _, ok in bounds):
         return
     rule = " and ".join(f"{sign} {bound:g}" for bound, sign, _ in bounds if bound is not None) or "a finite number"
-    raise ScenarioError(f"{name} must be {rule}{' ' + unit if unit else ''}, got {value}")
+    raise ScenarioError(f"{name} must be {rule}{' ' + unit if unit else ''}, got {_shown(value)}")
+
+
+def _shown(value: float) -> str:
+    return str(value).removesuffix(".0")

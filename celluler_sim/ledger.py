@@ -370,7 +370,7 @@ def split_groups(total: Amounts, weight: npt.ArrayLike, start: npt.ArrayLike) ->
 
     The parts of a group follow one another; they sum exactly to its total, and each is within a unit of its share by
     the weights as quantised: multiples of 2**-53 of the power of two above the group's largest weight (coarser above
-    511 parts), so small integers and equal weights are exact.
+    2047 parts), so small integers and equal weights are exact.
 
     Parameters
     ----------

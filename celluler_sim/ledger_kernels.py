@@ -144,14 +144,12 @@ def round_floats(bits: Limbs, hi: Limbs, lo: Limbs) -> None:
     for i in range(len(bits)):
         word = np.uint64(bits[i]) & ~_TOP  # a negative zero is a zero
         exponent = int(word >> _FRACTION_BITS)
-        mantissa = word & ((_ONE << _FRACTION_BITS) - _ONE)
-        if exponent > 0:
-            mantissa |= _ONE << _FRACTION_BITS
-        scale = _EXPONENT_BIAS - max(exponent, 1)
+        mantissa = (word & ((_ONE << _FRACTION_BITS) - _ONE)) | (_ONE << _FRACTION_BITS)
+        scale = _EXPONENT_BIAS - exponent  # 1075 for zero and the subnormals, whose mantissa has no such leading bit
         hi[i] = lo[i] = 0
         if scale <= 0:
             hi[i] = np.int64(mantissa << np.uint64(-scale))
-        elif scale < 128:  # smaller floats are below half a unit
+        elif scale < 128:  # the others are below half a unit
             fraction = mantissa
             if scale <= 52:
                 hi[i] = np.int64(mantissa >> np.uint64(scale))
@@ -174,8 +172,8 @@ def join_words(hi: Limbs, lo: Limbs, words: Words) -> None:
 def _quantise(weight: Floats, whole: Words) -> np.uint64:
     """Turn weights into integers in proportion, in place, and return their sum, at least 2**63 (0: no weight).
 
-    The scale is a power of two, chosen so that the largest weight keeps all its 53 bits in a group of up to 511 parts
-    and that the sum cannot overflow; weights that are small integers keep their exact ratios.
+    The scale is a power of two, chosen so that the largest weight keeps all its 53 bits in a group of up to 2047
+    parts and that the sum cannot overflow; weights that are small integers keep their exact ratios.
     """
     largest = 0.0
     for w in weight:
@@ -185,7 +183,7 @@ def _quantise(weight: Floats, whole: Words) -> np.uint64:
     size = 0
     while len(weight) >> size:
         size += 1
-    shift = min(53, 62 - size) - math.frexp(largest)[1]
+    shift = min(53, 64 - size) - math.frexp(largest)[1]
     total = _ZERO
     for i in range(len(weight)):
         whole[i] = np.uint64(np.rint(math.ldexp(weight[i], shift)))

@@ -19,9 +19,8 @@ Columns = dict[str, npt.NDArray[Any]]
 class Logbook:
     """One run's tables, as the economy fills them."""
 
-    def __init__(self, recorder: Recorder, *, transfers: bool) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
-        self.transfers = transfers
         self._n_transfers = 0
 
     def jobs(self, market: str, status: str, jobs: Columns) -> None:

@@ -51,14 +51,14 @@ class Progress:
         self.total, self.tick_seconds, self.done = total_ticks, tick_seconds, 0
         self._enabled = wanted(enabled)
         self._bar: tqdm[Any] | None = None
-        self._shown, self._next_draw = 0, 0.0
+        self._next_draw = 0.0
 
     def __enter__(self) -> Self:
         """Show the bar."""
         if self._enabled:
             from tqdm import tqdm
 
-            bar: tqdm[Any] = tqdm(total=self.total, unit="tick", file=sys.stderr, leave=False, miniters=0)
+            bar: tqdm[Any] = tqdm(total=self.total, unit="tick", file=sys.stderr, leave=False, delay=1e-9)
             self._bar = bar
             self._draw()
         return self
@@ -81,6 +81,6 @@ class Progress:
     def _draw(self) -> None:
         assert self._bar is not None  # noqa: S101 - only called while there is a bar
         self._bar.set_description_str(simulated_time(self.done * self.tick_seconds), refresh=False)
-        self._bar.update(self.done - self._shown)
+        self._bar.n = self.done
         self._bar.refresh()
-        self._shown, self._next_draw = self.done, time.perf_counter() + REDRAW_SECONDS
+        self._next_draw = time.perf_counter() + REDRAW_SECONDS

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from celluler_sim.analysis.figures import FIGURES, SECTIONS, human, trace_pairs
 from celluler_sim.analysis.plots import CAPTIONS, PLOTS
@@ -20,9 +19,6 @@ from celluler_sim.analysis.summary import summarise
 from celluler_sim.errors import ResultsError
 from celluler_sim.run_folder import to_yaml, unwritable, write_text
 from celluler_sim.tables import TABLES
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 DPI = 140
 TILES = (
@@ -65,7 +61,7 @@ def write_report(run: RunLike, folder: Path | str | None = None) -> Path:
     home = run.folder if folder is None else Path(folder)
     if home is None:
         raise ResultsError("report folder must be given for a run held in memory, got None; pass folder=...")
-    images = {name: png(PLOTS[name](run)) for name in worth_drawing(run)}
+    images = {name: PLOTS[name](run).png(DPI) for name in worth_drawing(run)}
     try:
         (home / "figures").mkdir(parents=True, exist_ok=True)
         for name, image in images.items():
@@ -82,13 +78,6 @@ def _replace(path: Path, content: bytes) -> None:
     partial = path.with_name(f"{path.name}.partial")
     partial.write_bytes(content)
     os.replace(partial, path)  # noqa: PTH105
-
-
-def png(figure: Figure) -> bytes:
-    """Return a figure as PNG; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def worth_drawing(run: RunLike) -> list[str]:
@@ -122,7 +111,7 @@ def _sections(run: RunLike, summary: Mapping[str, Any], images: Mapping[str, byt
     yield Section("setup", "What was run", _setup(run))
     yield Section("figures", "In figures", _summary(summary))
     yield Section("plots", "In pictures", "\n".join(plots))
-    yield Section("trace", "Beside the trace", _trace(summary))
+    yield Section("workload", "Beside the workload", _trace(summary))
     yield Section("variants", "Under other rules", _variants(run, images))
     yield Section("data", "Reading the data", _data(run, summary))
     yield Section("configuration", "Configuration", _configuration(run.config))
@@ -250,7 +239,7 @@ def _trace(summary: Mapping[str, Any]) -> str:
     rows = [fact_cells(summary, name, partner) for name, partner in trace_pairs(summary)]
     if not rows:
         return ""
-    table = _table(("", "trace", "simulated", "simulated / trace"), rows, numbers=(1, 2, 3))
+    table = _table(("", "workload", "simulated", "simulated / workload"), rows, numbers=(1, 2, 3))
     return f"<p>{_esc(CAPTIONS['trace_facts'])}</p>\n{table}"
 
 

@@ -77,14 +77,16 @@ def _run_one(scenario: Scenario, home: RunFolder | None, *, progress: Literal["a
     from celluler_sim.run_folder import Manifest
 
     config = scenario.to_mapping()
-    recorder = Recorder(None) if home is None else home.recorder()
+    economy: Economy | None = None
     try:
         manifest = Manifest.begin(config, seed=scenario.seed, replicate=scenario.replicate)
         if home is not None:
             home.start(config, seed=scenario.seed, replicate=scenario.replicate)
             manifest = home.manifest or manifest
+        economy = Economy(scenario)
+        recorder = Recorder(None) if home is None else home.recorder()
         with recorder:
-            economy = Economy(scenario, recorder)
+            economy.record_to(recorder)
             begun = time.perf_counter()
             with Progress(scenario.ticks, scenario.tick_seconds, enabled=progress) as bar:
                 for _ in range(scenario.ticks):
@@ -101,16 +103,15 @@ def _run_one(scenario: Scenario, home: RunFolder | None, *, progress: Literal["a
             manifest.end()
         run.manifest.update(manifest.entries)
     except BaseException as error:
-        _give_up(home, error)
+        if home is not None:
+            _give_up(home, error, ticks=0 if economy is None else economy.steps)
         raise
     return run
 
 
-def _give_up(home: RunFolder | None, error: BaseException) -> None:
-    """Leave a folder that says why its run ended, or no folder at all where not a tick was recorded."""
-    if home is None:
-        return
-    if any(home.path.glob("*.arrows")) or any(home.path.glob("*.parquet")):
+def _give_up(home: RunFolder, error: BaseException, *, ticks: int) -> None:
+    """Leave a folder that says why its run ended, or no folder at all where not a tick was done."""
+    if ticks > 1:
         home.fail(error)
     else:
         home.discard()

@@ -80,6 +80,7 @@ class Source:
     """What a scenario was composed from, so that it can be composed again with a difference."""
 
     overrides: tuple[str, ...] = ()
+    variants: dict[tuple[str, tuple[str, ...]], Scenario] = field(default_factory=dict)  # composed already
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ class Scenario:
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)  # name: overrides; run on the same world
     plugins: tuple[str, ...] = ()  # modules imported before mechanisms are looked up
     mechanisms: Mapping[str, Any] = field(default_factory=dict, metadata=NO_KEY)
-    source: Source = field(default=Source(), metadata=NO_KEY, compare=False, repr=False)
+    source: Source = field(default_factory=Source, metadata=NO_KEY, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check ranges and names."""
@@ -113,7 +114,7 @@ class Scenario:
                 raise ScenarioError(f"{key} must be made of letters, digits, '_', '-' and '.', got {show(name)}")
 
     @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any], source: Source = Source()) -> Scenario:
+    def from_mapping(cls, mapping: Mapping[str, Any], source: Source | None = None) -> Scenario:
         """Build a scenario from a complete plain mapping, as composed or as kept in a run's folder.
 
         Raises
@@ -126,7 +127,7 @@ class Scenario:
         choices.import_plugins(choices.module_names(mapping.get("plugins")))
         rules = {family: _rule(family, mapping.get(family)) for family in families}
         own = {key: value for key, value in mapping.items() if key not in families}
-        return build(cls, own, given={"mechanisms": rules, "source": source})
+        return build(cls, own, given={"mechanisms": rules, "source": source or Source()})
 
     @classmethod
     def composed(cls, mapping: Mapping[str, Any], overrides: Sequence[str]) -> Scenario:
@@ -158,12 +159,13 @@ class Scenario:
         if name not in self.variants:
             hint = did_you_mean(name, self.variants) or f"; there are {', '.join(self.variants) or 'none'}"
             raise ScenarioError(f"variant {show(name)} is not in scenario {self.name}{hint}")
+        known, key = self.source.variants, (name, self.variants[name])
         try:
-            other = compose(None, with_variant(self.source.overrides, self.variants[name]))
+            known[key] = known.get(key) or compose(None, with_variant(self.source.overrides, self.variants[name]))
         except ScenarioError as error:
             raise ScenarioError(f"variants.{name}: {error}") from error
         kept: dict[str, Any] = {key: getattr(self, key) for key in ("seed", "replicate", "results_dir", "progress")}
-        return replace(other, name=f"{self.name}.{name}", variants={}, **kept)
+        return replace(known[key], name=f"{self.name}.{name}", variants={}, **kept)
 
     @property
     def pricing(self) -> Pricing:

@@ -50,7 +50,9 @@ class Draws:
 
     def uniform(self, slots: npt.NDArray[np.integer]) -> Floats:
         """Return uniforms in (0, 1), one per slot, shape of ``slots``."""
-        return (mix64(self.key, slots) >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
+        from celluler_sim.stream_kernels import uniforms
+
+        return np.asarray(uniforms(np.uint64(self.key), np.asarray(slots).astype(np.int64, copy=False)))
 
     def exponential(self, slots: npt.NDArray[np.integer]) -> Floats:
         """Return unit exponentials, one per slot."""

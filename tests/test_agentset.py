@@ -83,10 +83,6 @@ class RowBuyer(Deeds, CellAgent):
     wealth = Column(float)
 
 
-class OtherRow(CellAgent):
-    """Nobody ever enters it."""
-
-
 @dataclass
 class World:
     """A model and its agent classes."""
@@ -174,6 +170,10 @@ CALLS: dict[str, Callable[[World], Any]] = {
     "select share": lambda w: [ids(w.agents.select(at_most=share)) for share in (0.0, 0.5, 0.99, 1.0)],
     "select all ways": lambda w: ids(w.agents.select(lambda a: a.wealth > 2, at_most=2, agent_type=w.Seller)),
     "select half": lambda w: ids(w.agents.select(lambda a: a.wealth > 2, at_most=0.5)),
+    "select asks no further": lambda w: (
+        ids(w.agents.select(lambda a: w.model.called.append(a.unique_id) or a.wealth < 4, at_most=2)),
+        w.model.called,
+    ),
     "select inplace": lambda w: inplace(w.fixed, "select", lambda a: a.wealth > 2),
     "select nothing inplace": lambda w: inplace(w.fixed, "select"),
     "shuffle": lambda w: (ids(w.agents.shuffle()), ids(w.fixed.shuffle())),
@@ -377,8 +377,8 @@ def test_empty_population_and_empty_model():
     """Nobody there: every call answers without an error."""
     model = ColumnarModel(seed=1)
     assert (len(model.agents), list(model.agents), model.agents.get("x"), model.agents_by_type) == (0, [], [], {})
-    sellers = model.population(OtherRow)
-    assert (len(sellers), list(sellers.agents.shuffle().sort("x")), model.agent_types) == (0, [], [OtherRow])
+    sellers = model.population(RowBuyer)
+    assert (len(sellers), list(sellers.agents.shuffle().sort("x")), model.agent_types) == (0, [], [RowBuyer])
 
 
 @settings(max_examples=60, deadline=None)

@@ -58,6 +58,7 @@ def test_views_are_made_when_asked_for_and_freed():
 
 def test_other_attributes_stay_with_the_agent(town):
     """What is not a column is an ordinary attribute, kept until the agent leaves."""
+    assert town.agents.get("worth", "default") == [5.0, 10.0, 15.0, None, None]
     town.shops.agents.do(lambda a: setattr(a, "mood", f"m{a.slot}"))
     gc.collect()
     assert town.shops.agents.get("mood") == ["m0", "m1", "m2"]
@@ -76,15 +77,15 @@ def test_init_of_a_subclass_runs_once_per_agent(town):
         born: Any
 
         def __init__(self, model, bread, mood="calm"):
-            self.early = bread
+            self.mood = mood  # no column: an attribute of the object, here set before there is a row
             super().__init__(model)
             self.bread = bread
-            self.mood = mood
 
     baker = Baker(town, 3)
     made = Baker.create_agents(town, 2, [4, 5], mood="glad")
-    assert made.get(["bread", "mood", "early"]) == [[4, "glad", 4], [5, "glad", 5]]
-    assert (baker.bread, baker.mood, town.population(Baker)["bread"].tolist()) == (3, "calm", [3, 4, 5])
+    assert made.get(["bread", "mood"]) == [[4, "glad"], [5, "glad"]]
+    assert Baker.create_agents(town, 2, bread=(6, 7)).get("mood") == ["calm", "calm"]
+    assert (baker.bread, baker.mood, town.population(Baker)["bread"].tolist()) == (3, "calm", [3, 4, 5, 6, 7])
 
 
 def test_create_agents_deals_out_sequences_as_mesa_does(town):

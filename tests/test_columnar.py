@@ -117,3 +117,9 @@ def test_observers_hear_of_rows(town):
     town.shops.remove([0, 3])
     came, went = "AGENT_ADDED", "AGENT_REMOVED"
     assert heard == [(came, 6), (came, 7), (came, 8), (went, 8), (went, 1), (went, 6)]
+    met: list[Any] = []
+    town.observe(
+        "agents", ModelSignals.AGENT_ADDED, keep := lambda signal: met.append(signal.additional_kwargs["args"])
+    )
+    assert keep
+    assert Shop(town) is met[0][0]

@@ -133,6 +133,7 @@ def test_amounts_are_read_only():
 
 
 @settings(deadline=None)  # the first call compiles
+@example([(UNITS - 1, 1), (UNITS, UNITS), (UNITS, 1)])
 @given(st.lists(st.tuples(money, money), max_size=10))
 def test_sums_and_differences(pairs):
     """Adding and taking away carry and borrow as integers do; a negative difference is refused."""
@@ -180,7 +181,8 @@ def test_fees_are_floors(units, bps):
 
 
 def test_fees_carry():
-    """33.33 % of 3.9 PRANA: 0.9999 of the whole and 0.29997 of the rest make 1.29987."""
+    """33.33 % of 3.9 PRANA: 0.9999 of the whole and 0.29997 of the rest make 1.29987; and a sum of exactly 1."""
+    assert Amounts.from_units([3 * UNITS + 300_030_003_000_301]).fee(3333).to_units() == [UNITS]
     assert Amounts.from_units([39 * UNITS // 10]).fee(3333).to_units() == [129987 * 10**13]
 
 
@@ -220,6 +222,21 @@ def test_split_by_hand():
     """10 units by 1:2:4 are 1.43, 2.86 and 5.71: floors 1, 2, 5, and the two left go to the second and third."""
     assert split_units(10, [1, 2, 4]) == [1, 3, 6]
     assert split_groups(Amounts.from_units([10]), [0.5, 1.0, 2.0], [0]).to_units() == [1, 3, 6]
+
+
+def test_a_unit_left_over_carries():
+    """Halves of two PRANA less one unit: the first gets a whole PRANA, the second one unit less."""
+    parts = split_groups(Amounts.from_units([2 * UNITS - 1]), [1.0, 1.0], [0])
+    assert (parts.hi.tolist(), parts.lo.tolist()) == ([1, 0], [0, UNITS - 1])
+
+
+@pytest.mark.parametrize(("size", "top"), [(2047, 2**53 - 1), (2048, 2**52 - 1), (5000, 2**51 - 1)])
+def test_large_groups_keep_their_weights(size, top):
+    """As many parts as there are, of the largest weights that stay exact, neither overflow nor lose a bit."""
+    weights = [top - k % 7 for k in range(size)]
+    for total in (SUPPLY, size - 1):
+        parts = split_groups(Amounts.from_units([total]), np.array(weights, float), [0])
+        assert parts.to_units() == split_units(total, weights)
 
 
 def test_ties_go_to_the_lowest_index():
@@ -287,7 +304,7 @@ def test_empty_groups_and_nothing_to_split():
 def test_bad_splits_are_refused(weight, start, message):
     """Weights that are no weights, groups that are no groups, and money without anybody to have it."""
     with pytest.raises(LedgerError, match=message):
-        split_groups(Amounts.from_units([5, 5]), weight, start)
+        split_groups(Amounts.from_units([5, 5 * UNITS]), weight, start)
 
 
 @pytest.mark.parametrize(("total", "weights"), [(-1, [1]), (1, [1, -1]), (1, [0, 0]), (1, [])])
@@ -503,8 +520,8 @@ def test_a_negative_account_is_named():
     with pytest.raises(InvariantError, match="tick 3: free of account 1 must be >= 0, got -1 PRANA"):
         ledger.check(3)
     ledger = opened(UNITS)
-    ledger._held["escrow"][0] = (-1, UNITS)
-    with pytest.raises(InvariantError, match="escrow of account 0"):
+    ledger._held["free"][1] = (0, UNITS)
+    with pytest.raises(InvariantError, match="free of account 1"):
         ledger.check(3)
 
 

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from celluler_sim import report
 from celluler_sim.analysis.figures import FIGURES
+from celluler_sim.analysis.picture import Picture
 from celluler_sim.analysis.plots import CAPTIONS, PLOTS
 from celluler_sim.analysis.summary import summarise
 from celluler_sim.errors import ResultsError
@@ -146,7 +146,7 @@ def test_a_run_without_variants_or_trace_has_no_such_sections():
     """Empty sections are left out, of the contents too."""
     page = page_of(fake_run(ticks=3))
     assert {"setup", "figures", "plots", "data", "configuration"} <= set(page.ids)
-    assert not {"variants", "trace"} & set(page.ids)
+    assert not {"variants", "workload"} & set(page.ids)
 
 
 def test_trace_figures_stand_beside_simulated_ones(run):
@@ -179,7 +179,7 @@ def test_a_run_in_memory_needs_a_folder(run):
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path, run, monkeypatch):
     """The error names the place, and the file stays."""
-    monkeypatch.setattr(report, "png", lambda _: PIXEL)
+    monkeypatch.setattr(Picture, "png", lambda *_: PIXEL)
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(ResultsError, match="taken"):
         write_report(run, tmp_path / "taken")
@@ -188,7 +188,7 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path, run, monkeypatch):
 
 def test_the_folder_of_the_run_is_the_default(tmp_path, run, monkeypatch):
     """A run on disk gets its report beside its tables."""
-    monkeypatch.setattr(report, "png", lambda _: PIXEL)
+    monkeypatch.setattr(Picture, "png", lambda *_: PIXEL)
     home = FakeRun(run.config, run.manifest, run.summary, run.tables, folder=tmp_path)
     assert write_report(home) == tmp_path / "report.html"
 

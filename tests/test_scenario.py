@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
@@ -22,7 +24,7 @@ Write = Callable[[str, str], Path]
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """A folder of scenarios that is searched first; the function adds a file to it."""
+    """Make a folder of scenarios that is searched first; the function returned adds a file to it."""
     folder = tmp_path / "mine"
     folder.mkdir()
     monkeypatch.setenv("CELLULER_SCENARIOS", str(folder))
@@ -189,7 +191,7 @@ def test_a_scenario_may_start_from_another(write: Write):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("ticks: [1", ", line 1: did not find expected ',' or ']'"),
+        ("ticks: [1", ", line 1: expected ',' or ']'"),
         ("a: 1\n b: 2", ", line 2: "),
         ("[1, 2]", "a scenario is a mapping of keys to values"),
         ("a: 1\na: 2", "found duplicate key a"),
@@ -216,7 +218,6 @@ def test_a_broken_file_breaks_nothing_but_itself(write: Write, text: str, reason
         ("tickz: 3", "unknown key tickz; did you mean ticks?"),
         ("_target_: os.getcwd", "unknown key _target_"),
         ("pricing: {_target_: os.getcwd}", "unknown key pricing._target_"),
-        ("ticks: ???", "ticks: Missing mandatory value: ticks"),
         ("pricing: linaer", "pricing must be one of eip1559, fixed, linear, posted, sliding_window; got 'linaer'; did"),
         ("pricing:", "pricing must be one of eip1559, fixed, linear, posted, sliding_window; got null"),
         (
@@ -272,108 +273,128 @@ def test_hash_covers_what_tables_depend_on(write: Write):
     assert len(hashes | {base.config_hash}) == len(differing) + 1
 
 
-class TestVariants:
-    """A variant is the same composition with its own overrides on top."""
-
-    def test_by_name(self, write: Write):
-        write(
-            "contest",
-            "pricing: {base_price: 55, cycle: sawtooth}\nvariants: {fixed: [pricing=fixed], short: [ticks=2]}",
-        )
-        base = replace(compose("contest", ["market.min_quality=0.5"]), seed=7, replicate=3)
-        fixed, short = base.variant("fixed"), base.variant("short")
-        assert fixed.pricing == registered("pricing")["fixed"](base_price=55.0)
-        assert fixed.market.min_quality == 0.5
-        assert (fixed.name, fixed.seed, fixed.replicate, fixed.variants) == ("contest.fixed", 7, 3, {})
-        assert (short.ticks, short.pricing) == (2, base.pricing)
-
-    def test_the_command_line_applies_as_far_as_its_rules_know(self, write: Write):
-        """The command line's price level is kept under the variant's rule, its choice and its cycle are not."""
-        write("contest", "variants: {fixed: [pricing=fixed]}")
-        base = compose("contest", ["pricing=sliding_window", "pricing.base_price=80", "pricing.cycle=smooth"])
-        assert base.variant("fixed").pricing == registered("pricing")["fixed"](base_price=80.0)
-
-    @pytest.mark.parametrize(
-        ("override", "message"),
-        [
-            ("seed=3", "variants.odd: a variant may not set seed=3"),
-            ("scenario=plain", "variants.odd: a variant may not set scenario=plain"),
-            ("hydra.run.dir=/tmp", "variants.odd: a variant may not set hydra.run.dir=/tmp"),
-            ("pricing=linear,fixed", "variants.odd: a variant may not set pricing=linear,fixed"),
-            ("pricing=foo", "variants.odd: pricing must be one of eip1559"),
-            ("pricing.cylce=none", "variants.odd: unknown key pricing.cylce; did you mean pricing.cycle?"),
-            ("nonsense", "variants.odd: 'nonsense' cannot be read"),
-        ],
+def test_variant_by_name(write: Write):
+    write(
+        "contest",
+        "pricing: {base_price: 55, cycle: sawtooth}\nvariants: {fixed: [pricing=fixed], short: [ticks=2]}",
     )
-    def test_refusals(self, write: Write, override: str, message: str):
-        write("contest", f"variants: {{odd: ['{override}']}}")
-        with pytest.raises(ScenarioError) as caught:
-            compose("contest").variant("odd")
-        assert str(caught.value).startswith(message)
-
-    def test_unknown_name(self, write: Write):
-        write("contest", "variants: {smooth: [pricing.cycle=smooth]}")
-        with pytest.raises(ScenarioError, match="variant 'smoth' is not in scenario contest; did you mean smooth"):
-            compose("contest").variant("smoth")
+    base = replace(compose("contest", ["market.min_quality=0.5"]), seed=7, replicate=3)
+    fixed, short = base.variant("fixed"), base.variant("short")
+    assert fixed.pricing == registered("pricing")["fixed"](base_price=55.0)
+    assert fixed.market.min_quality == 0.5
+    assert (fixed.name, fixed.seed, fixed.replicate, fixed.variants) == ("contest.fixed", 7, 3, {})
+    assert (short.ticks, short.pricing) == (2, base.pricing)
 
 
-class TestPlugins:
-    """Rules from outside the package."""
+def test_a_variant_keeps_the_command_line_as_far_as_its_rules_know(write: Write):
+    """The command line's price level is kept under the variant's rule, its choice and its cycle are not."""
+    write("contest", "variants: {fixed: [pricing=fixed]}")
+    base = compose("contest", ["pricing=sliding_window", "pricing.base_price=80", "pricing.cycle=smooth"])
+    assert base.variant("fixed").pricing == registered("pricing")["fixed"](base_price=80.0)
 
-    SOURCE = (
-        "from dataclasses import dataclass\n"
-        "from celluler_sim.mechanisms.base import register\n"
-        "@register('pricing', '{name}')\n"
-        "@dataclass(frozen=True)\n"
-        "class Own:\n"
-        "    '''A rule of my own.'''\n"
-        "    base_price: float = 3.0\n"
-        "    window_seconds: float = 60.0\n"
-    )
 
-    @pytest.fixture(autouse=True)
-    def forget(self, monkeypatch: pytest.MonkeyPatch):
-        """Remove the rules and modules that a test brings in."""
-        monkeypatch.setattr(sys, "path", [*sys.path])
-        before, modules = dict(registered("pricing")), set(sys.modules)
-        yield
-        from celluler_sim.mechanisms import base
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed=3", "variants.odd: a variant may not set seed=3"),
+        ("scenario=plain", "variants.odd: a variant may not set scenario=plain"),
+        ("hydra.run.dir=/tmp", "variants.odd: a variant may not set hydra.run.dir=/tmp"),
+        ("pricing=linear,fixed", "variants.odd: a variant may not set pricing=linear,fixed"),
+        ("pricing=foo", "variants.odd: pricing must be one of eip1559"),
+        ("pricing.cylce=none", "variants.odd: unknown key pricing.cylce; did you mean pricing.cycle?"),
+        ("nonsense", "variants.odd: 'nonsense' cannot be read"),
+    ],
+)
+def test_what_a_variant_may_not_say(write: Write, override: str, message: str):
+    write("contest", f"variants: {{odd: ['{override}']}}")
+    with pytest.raises(ScenarioError) as caught:
+        compose("contest").variant("odd")
+    assert str(caught.value).startswith(message)
 
-        for name in set(registered("pricing")) - set(before):
-            del base._REGISTRY["pricing"][name]
-        for module in set(sys.modules) - modules:
-            del sys.modules[module]
 
-    def test_named_on_the_command_line(self, write: Write, tmp_path: Path):
-        (tmp_path / "own_rule_a.py").write_text(self.SOURCE.format(name="own_a"))
-        scenario = compose("plain", ["plugins=[own_rule_a]", "pricing=own_a", "pricing.base_price=4"])
-        assert scenario.pricing.base_price == 4.0
-        assert scenario.plugins == ("own_rule_a",)
+def test_a_variant_travels_with_its_scenario(write: Write):
+    """Composed once, it needs neither files nor Hydra again: in another process they may be missing."""
+    path = write("contest", "variants: {fixed: [pricing=fixed]}")
+    base = compose("contest")
+    fixed = base.variant("fixed")
+    path.unlink()
+    far = pickle.loads(pickle.dumps(base))  # noqa: S301 - our own
+    assert far == base
+    assert far.variant("fixed") == fixed
+    assert replace(far, seed=4).variant("fixed") == replace(fixed, seed=4)
 
-    def test_named_in_the_scenario(self, write: Write, tmp_path: Path):
-        (tmp_path / "own_rule_b.py").write_text(self.SOURCE.format(name="own_b"))
-        write("outside", "plugins: [own_rule_b]\npricing: own_b")
-        assert compose("outside").pricing.base_price == 3.0
 
-    def test_one_that_fails(self, write: Write, tmp_path: Path):
-        (tmp_path / "own_rule_c.py").write_text("1 / 0\n")
-        message = "plugins: module 'own_rule_c' cannot be imported: ZeroDivisionError: division by zero"
-        assert refused("plugins=[own_rule_c]") == message
+def test_unknown_variant(write: Write):
+    write("contest", "variants: {smooth: [pricing.cycle=smooth]}")
+    with pytest.raises(ScenarioError, match="variant 'smoth' is not in scenario contest; did you mean smooth"):
+        compose("contest").variant("smoth")
 
-    def test_entry_points(self, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-        """Another package's rule is found by its entry point; a broken one is named where a rule is missing."""
-        (tmp_path / "own_rule_d.py").write_text(self.SOURCE.format(name="own_d"))
-        info = tmp_path / "own-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[celluler_sim.mechanisms]\nown = own_rule_d\nbad = own_rule_missing\n")
-        monkeypatch.syspath_prepend(str(tmp_path))
+
+OWN_RULE = (
+    "from dataclasses import dataclass\n"
+    "from celluler_sim.mechanisms.base import register\n"
+    "@register('pricing', '{name}')\n"
+    "@dataclass(frozen=True)\n"
+    "class Own:\n"
+    "    '''A rule of my own.'''\n"
+    "    base_price: float = 3.0\n"
+    "    window_seconds: float = 60.0\n"
+)
+
+
+@pytest.fixture
+def forget(monkeypatch: pytest.MonkeyPatch):
+    """Remove the rules and modules that a test brings in."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before, modules = dict(registered("pricing")), set(sys.modules)
+    yield
+    from celluler_sim.mechanisms import base
+
+    for name in set(registered("pricing")) - set(before):
+        del base._REGISTRY["pricing"][name]
+        del ConfigStore.instance().repo["pricing"][f"{name}.yaml"]
+    choices._store_rule.cache_clear()
+    for module in set(sys.modules) - modules:
+        del sys.modules[module]
+
+
+@pytest.mark.usefixtures("forget")
+def test_plugin_named_on_the_command_line(write: Write, tmp_path: Path):
+    (tmp_path / "own_rule_a.py").write_text(OWN_RULE.format(name="own_a"))
+    scenario = compose("plain", ["plugins=[own_rule_a]", "pricing=own_a", "pricing.base_price=4"])
+    assert scenario.pricing.base_price == 4.0
+    assert scenario.plugins == ("own_rule_a",)
+
+
+@pytest.mark.usefixtures("forget")
+def test_plugin_named_in_the_scenario(write: Write, tmp_path: Path):
+    (tmp_path / "own_rule_b.py").write_text(OWN_RULE.format(name="own_b"))
+    write("outside", "plugins: [own_rule_b]\npricing: own_b")
+    assert compose("outside").pricing.base_price == 3.0
+
+
+@pytest.mark.usefixtures("forget")
+def test_plugin_that_fails(write: Write, tmp_path: Path):
+    (tmp_path / "own_rule_c.py").write_text("1 / 0\n")
+    message = "plugins: module 'own_rule_c' cannot be imported: ZeroDivisionError: division by zero"
+    assert refused("plugins=[own_rule_c]") == message
+
+
+@pytest.mark.usefixtures("forget")
+def test_entry_points(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Another package's rule is found by its entry point; a broken one is named where a rule is missing."""
+    (tmp_path / "own_rule_d.py").write_text(OWN_RULE.format(name="own_d"))
+    info = tmp_path / "own-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[celluler_sim.mechanisms]\nown = own_rule_d\nbad = own_rule_missing\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    choices.import_entry_points.cache_clear()
+    try:
+        assert compose("plain", ["pricing=own_d"]).pricing.base_price == 3.0
+        assert "entry point bad is broken: own_rule_missing: ModuleNotFound" in refused("pricing=foo")
+    finally:
         choices.import_entry_points.cache_clear()
-        try:
-            assert compose("plain", ["pricing=own_d"]).pricing.base_price == 3.0
-            assert "entry point bad is broken: own_rule_missing: ModuleNotFound" in refused("pricing=foo")
-        finally:
-            choices.import_entry_points.cache_clear()
 
 
 def test_a_new_family_needs_no_more_than_its_default(write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -384,5 +405,5 @@ def test_a_new_family_needs_no_more_than_its_default(write: Write, monkeypatch: 
     mapping = {"name": "x", "pricing": {"name": "fixed"}, "consumer_behaviour": {"name": "truthful"}}
     scenario = Scenario.from_mapping(mapping)
     assert type(scenario.mechanisms["consumer_behaviour"]) is registered("consumer_behaviour")["truthful"]
-    with pytest.raises(ScenarioError, match="unknown key consumer_behaviour.x"):
+    with pytest.raises(ScenarioError, match=r"unknown key consumer_behaviour\.x"):
         Scenario.from_mapping(mapping | {"consumer_behaviour": {"name": "truthful", "x": 1}})

@@ -11,7 +11,8 @@ from celluler_sim.analysis.reading import Floats, Slots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from celluler_sim.analysis.picture import Picture
 
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 # Okabe and Ito (2008), Color universal design, without the yellow that vanishes on white
@@ -56,11 +57,11 @@ def thin(x: Floats, y: Floats, points: int = MAX_POINTS, to: int = THINNED_TO) -
 
 def canvas(
     title: str, rows: int = 1, columns: int = 1, *, widths: Iterable[float] | None = None, share_x: bool = False
-) -> tuple[Figure, list[Axes]]:
+) -> tuple[Picture, list[Axes]]:
     """Return an empty figure of 8 by 4 inches in the common style and its axes, row by row."""
-    from matplotlib.figure import Figure
+    from celluler_sim.analysis.picture import Picture
 
-    figure = Figure(figsize=(8, 4), dpi=100, layout="constrained", facecolor="white")
+    figure = Picture(figsize=(8, 4), dpi=100, layout="constrained", facecolor="white")
     ratios = None if widths is None else list(widths)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=share_x, width_ratios=ratios)
     figure.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold", color=INK)
@@ -85,7 +86,7 @@ def _dress(ax: Axes) -> None:
     ax.title.set_fontsize(10)
 
 
-def message(title: str, text: str) -> Figure:
+def message(title: str, text: str) -> Picture:
     """Return a figure that says why there is nothing to draw."""
     figure, (ax,) = canvas(title)
     ax.set_axis_off()
@@ -94,12 +95,12 @@ def message(title: str, text: str) -> Figure:
 
 
 def literal(text: object) -> str:
-    """Return text from outside as it must be given to matplotlib to appear as it is.
+    r"""Return text from outside as it must be given to matplotlib to appear as it is.
 
     Dollar signs would start a formula, a leading underscore would hide the entry from legends.
 
     >>> literal("_5 $")
-    ' _5 \\\\$'
+    ' _5 \\$'
     """
     plain = str(text).replace("$", r"\$")
     return f" {plain}" if plain.startswith("_") else plain

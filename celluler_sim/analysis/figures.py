@@ -44,6 +44,7 @@ mean_wait_reneged_s|mean wait before giving up|s|from the moment a job was wante
 mean_service_s|mean length of service|s|from start to end, over jobs that finished
 service_p50_s|median length of service|s|half of the jobs that finished were served at most this long
 arrivals_per_hour|arrivals|jobs/h|jobs wanted per hour of simulated time
+arrivals_per_second|arrivals in a second|jobs/s|the same per second
 interarrival_cv|variation of arrivals|index|standard deviation over mean of the times between jobs: 1 for a Poisson process
 jobs_submitted|jobs submitted|jobs|all jobs that reached the market
 jobs_finished|jobs finished|jobs|served to the end
@@ -106,11 +107,12 @@ TRACE_PAIRS = {  # a fact of a trace and the figure to hold against it; equal na
     "span_s": "simulated_s",
     "duration_s": "simulated_s",
     "clients": "n_consumers",
+    "replayed_requests_per_second": "arrivals_per_second",
 }
 
 
 def trace_pairs(summary: Mapping[str, Any]) -> list[tuple[str, str | None]]:
-    """Return each trace figure of a summary with the simulated one to hold against it, or None; pairs come first."""
+    """Return each figure of the workload with the simulated one to hold against it, or None; pairs come first."""
     pairs: list[tuple[str, str | None]] = []
     for name in summary:
         if name.startswith("trace_"):
@@ -144,6 +146,8 @@ def _duration(seconds: float) -> str:
 
 
 def _number(value: float) -> str:
+    if abs(value) >= 1e15:
+        return f"{value:.3g}"
     for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
         if abs(value) >= size:
             return f"{value / size:,.2f} {name}"
@@ -163,7 +167,7 @@ def format_table(summary: Mapping[str, Any]) -> str:
         if rows:
             lines += ["", heading, *(_line(*row) for row in rows)]
     if pairs := trace_pairs(summary):
-        lines += ["", "Trace"]
+        lines += ["", "Workload, and what the run made of it"]
         for name, partner in pairs:
             lines.append(_line(*_trace_row(summary, name, partner)))
     return "\n".join(lines[1:])

@@ -1,4 +1,4 @@
-"""The plots of a run: each takes a `Run` and returns a matplotlib Figure; no global state is touched."""
+"""The plots of a run: each takes a `Run` and returns a matplotlib figure; no global state is touched."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from celluler_sim.analysis.plots_market import price, queue, revenue, supply_dem
 from celluler_sim.analysis.reading import RunLike
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from celluler_sim.analysis.picture import Picture
 
 __all__ = [
     "CAPTIONS",
@@ -28,7 +28,7 @@ __all__ = [
     "waiting",
 ]
 
-PLOTS: dict[str, Callable[[RunLike], Figure]] = {
+PLOTS: dict[str, Callable[[RunLike], Picture]] = {
     f.__name__: f
     for f in (
         price, utilisation, supply_demand, waiting, queue, revenue, lorenz, provider_shares, variants, trace_facts
@@ -75,8 +75,8 @@ CAPTIONS: dict[str, str] = {
         "figure differs from the run as configured (the vertical line): right of it is more."
     ),
     "trace_facts": (
-        "What the trace itself says, what the simulated market did with the same jobs, and the ratio of the two: "
-        "1 where they agree."
+        "What the workload (a trace, or a generator) says of itself, what the simulated market made of its jobs, and "
+        "the ratio of the two: 1 where they agree."
     ),
 }
 

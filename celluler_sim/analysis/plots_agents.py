@@ -12,27 +12,28 @@ from celluler_sim.analysis.reading import (
     Floats,
     RunLike,
     Slots,
+    flags,
     floats,
     revenue_by_provider,
     setting,
     spending_by_consumer,
-    texts,
     work_by_provider,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from celluler_sim.analysis.picture import Picture
 
 NO_JOB = "no job was served"
 TOP = 20
 
 
-def waiting(run: RunLike) -> Figure:
+def waiting(run: RunLike) -> Picture:
     """Return how long jobs waited for their start, and apart from them how long until consumers gave up."""
     wait = floats(run.tables, "jobs", "wait_s")
     wait = wait[np.isfinite(wait)]
-    gone = texts(run.tables, "jobs", "status") == "reneged"
+    gone = flags(run.tables, "jobs", "status", "reneged")
     gave_up = (floats(run.tables, "jobs", "finished_s") - floats(run.tables, "jobs", "born_s"))[gone]
     if not len(wait):
         return d.message("Waiting", NO_JOB)
@@ -56,18 +57,19 @@ def _time_unit(seconds: float) -> tuple[float, str]:
 
 
 def _histogram(ax: Axes, wait: Floats) -> None:
-    """Draw how many jobs waited how long, up to the longest 0.5 %, with median and 95 % quantile."""
-    size, unit = _time_unit(float(np.quantile(wait, 0.99)))
-    end = float(np.quantile(wait, 0.995, method="higher")) or 1.0
+    """Draw how many jobs waited how long, with median and 95 % quantile; the axis ends soon after the latter."""
+    longest, most = float(wait.max()), float(np.quantile(wait, 0.95))
+    end = min(1.5 * most, longest) or longest or 1.0
+    size, unit = _time_unit(end)
     ax.hist(wait / size, bins=np.linspace(0.0, end / size, 31).tolist(), color=d.BLUE)
     ax.set_xlim(0, end / size)
     ax.set_ylim(0, 1.2 * ax.get_ylim()[1])
-    for q, name, height in ((0.5, "median", 0.99), (0.95, "95 % within", 0.91)):
-        at = float(np.quantile(wait, q))
+    for at, name, height in ((float(np.median(wait)), "median", 0.99), (most, "95 % within", 0.91)):
         d.mark_vertical(ax, at / size, f"{name} {human(at, 's')}", end=end / size, height=height)
     d.whole_numbers(ax)
     ax.set_ylabel("jobs that started")
-    ax.set_xlabel(f"wait from being wanted to start, {unit}")
+    beyond = float(np.mean(wait > end))
+    ax.set_xlabel(f"wait until start, {unit}" + (f" ({100 * beyond:.2g} % wait longer)" if beyond else ""))
 
 
 def _cumulative(ax: Axes, x: Floats, colour: str, label: str, style: str = "-") -> None:
@@ -89,7 +91,7 @@ def _log_time(ax: Axes, seconds: Floats) -> None:
     ax.set_xlabel("time since the job was wanted")
 
 
-def lorenz(run: RunLike) -> Figure:
+def lorenz(run: RunLike) -> Picture:
     """Return the Lorenz curves of revenue over providers and of spending over consumers."""
     revenue, spending = revenue_by_provider(run.tables, run.config), spending_by_consumer(run.tables)
     if not revenue.sum() > 0 and not spending.sum() > 0:
@@ -116,7 +118,7 @@ def _lorenz_line(ax: Axes, x: Floats, colour: str, label: str, style: str = "-")
         ax.plot(line.x, line.mean, color=colour, linewidth=1.8, linestyle=style, label=f"{label}, Gini {gini(x):.2f}")
 
 
-def provider_shares(run: RunLike) -> Figure:
+def provider_shares(run: RunLike) -> Picture:
     """Return each provider's share of the work sold: the largest, and all of them summed up."""
     from celluler_sim.analysis.metrics import hhi, nakamoto
 

@@ -1,4 +1,4 @@
-"""Plots that hold a run against something: its variants, the trace it replays."""
+"""Plots that hold a run against something: its variants, the workload behind it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from celluler_sim.analysis.reading import RunLike, floats, setting, slots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from celluler_sim.analysis.picture import Picture
 
 KEY_FIGURES = (
     "mean_price_prana",
@@ -37,7 +38,7 @@ def all_runs(run: RunLike) -> dict[str, RunLike]:
     return {own_name(run): run, **run.variants}
 
 
-def variants(run: RunLike) -> Figure:
+def variants(run: RunLike) -> Picture:
     """Return the price paths of the run and its variants, and by how much their key figures differ."""
     if not run.variants:
         return d.message("Variants", "this run has no variants")
@@ -110,17 +111,17 @@ def relative_change(value: float | None, base: float | None) -> float:
     return (value - base) / abs(base)
 
 
-def trace_facts(run: RunLike) -> Figure:
-    """Return the trace's figures that have a simulated counterpart and these side by side, as a table."""
+def trace_facts(run: RunLike) -> Picture:
+    """Return the workload's figures that have a simulated counterpart and these side by side, as a table."""
     pairs = [(name, partner) for name, partner in trace_pairs(run.summary) if partner]
     if not pairs:
-        return d.message("Trace and simulation", "this run replays no trace")
-    figure, (ax,) = d.canvas("Trace and simulation")
+        return d.message("Workload and simulation", "this workload states no figure to compare")
+    figure, (ax,) = d.canvas("Workload and simulation")
     ax.set_axis_off()
     ax.set_xlim(-0.01, 1.01)
-    ax.set_ylim(len(pairs) + 0.6, -0.6)
+    ax.set_ylim(max(len(pairs), 6) + 0.6, -0.6)
     size = min(11.0, 150.0 / (len(pairs) + 1))
-    _table_row(ax, 0, ("", "trace", "simulated", "simulated / trace"), size, bold=True)
+    _table_row(ax, 0, ("", "workload", "simulated", "simulated / workload"), size, bold=True)
     for row, (name, partner) in enumerate(pairs, start=1):
         ax.axhline(row - 0.5, color=d.GRID, linewidth=0.8)
         _table_row(ax, row, fact_cells(run.summary, name, partner), size)
@@ -128,7 +129,7 @@ def trace_facts(run: RunLike) -> Figure:
 
 
 def fact_cells(summary: Mapping[str, float | None], name: str, partner: str | None) -> tuple[str, str, str, str]:
-    """Return what is fact, its value in the trace, its value in the run, and their ratio, as text."""
+    """Return what is fact, its value by the workload, its value in the run, and their ratio, as text."""
     unit, fact = trace_unit(name, partner), summary[name]
     simulated = summary.get(partner) if partner else None
     ratio = f"{simulated / fact:.3g}" if simulated is not None and fact else ""

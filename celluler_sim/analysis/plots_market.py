@@ -12,7 +12,8 @@ from celluler_sim.analysis.reading import Bools, Floats, RunLike, Tables, floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from celluler_sim.analysis.picture import Picture
 
 NO_TICK = "no tick was recorded"
 MAX_STEPS = 3000
@@ -31,7 +32,7 @@ def _tick_seconds(run: RunLike) -> float:
     return float(setting(run.config, "tick_seconds") or time[-1] / (tick[-1] + 1))
 
 
-def price(run: RunLike) -> Figure:
+def price(run: RunLike) -> Picture:
     """Return the price quoted over time, one line a market."""
     time, quoted = floats(run.tables, "markets", "time_s"), floats(run.tables, "markets", "price_prana")
     if not np.isfinite(quoted).any():
@@ -51,7 +52,7 @@ def price(run: RunLike) -> Figure:
     return figure
 
 
-def utilisation(run: RunLike) -> Figure:
+def utilisation(run: RunLike) -> Picture:
     """Return the share of capacity in use over time, in each tick and over the pricing window."""
     time = floats(run.tables, "markets", "time_s")
     used, window = (floats(run.tables, "markets", c) for c in ("utilisation", "window_utilisation"))
@@ -72,7 +73,7 @@ def utilisation(run: RunLike) -> Figure:
     return figure
 
 
-def queue(run: RunLike) -> Figure:
+def queue(run: RunLike) -> Picture:
     """Return the requests that wait and those that left unserved, over time."""
     tables = run.tables
     time, waiting = floats(tables, "markets", "time_s"), floats(tables, "markets", "queue")
@@ -107,7 +108,7 @@ def _stack_unserved(ax: Axes, run: RunLike, time: Floats) -> None:
     d.legend(ax, "upper left", columns=3)
 
 
-def revenue(run: RunLike) -> Figure:
+def revenue(run: RunLike) -> Picture:
     """Return what providers were paid, per hour and cumulative."""
     time, paid = floats(run.tables, "markets", "time_s"), floats(run.tables, "markets", "revenue_prana")
     if not paid.any():
@@ -173,7 +174,7 @@ def at_peak(tables: Tables) -> Peak | None:
     )
 
 
-def supply_demand(run: RunLike) -> Figure:
+def supply_demand(run: RunLike) -> Picture:
     """Return the supply and the demand curve at the busiest clearing, and the price quoted there."""
     peak = at_peak(run.tables)
     if peak is None:
@@ -206,7 +207,7 @@ def _price_range(peak: Peak) -> float:
 
 def _quoted_label(peak: Peak) -> str:
     wanted, offered = peak.demand.within(peak.quoted, buying=True), peak.supply.within(peak.quoted, buying=False)
-    return f"price quoted {peak.quoted:,.0f}: {wanted:,.0f} units/s wanted, {offered:,.0f} offered"
+    return f"price quoted {d.short(peak.quoted)}: {d.short(wanted)} units/s wanted, {d.short(offered)} offered"
 
 
 def _curve(ax: Axes, side: Side, end: float, colour: str, label: str) -> None:

@@ -77,9 +77,15 @@ def texts(tables: Tables, table: str, column: str) -> Texts:
     return _values(tables, table, column).astype(object)
 
 
-def among(values: Texts, names: tuple[str, ...]) -> Bools:
-    """Return which entries are one of ``names``, shape of ``values``."""
-    return np.isin(values.astype(str), names)
+def flags(tables: Tables, table: str, column: str, *names: str) -> Bools:
+    """Return in which rows a column of strings is one of ``names``, (n_rows,); empty where there is none.
+
+    Compared inside pandas, since turning a million strings into Python objects takes a good part of a second.
+    """
+    frame = tables.get(table)
+    if frame is None or column not in frame.columns:
+        return np.zeros(0, dtype=np.bool_)
+    return np.asarray(frame[column].isin(names), dtype=np.bool_)
 
 
 def setting(config: Mapping[str, Any], path: str) -> Any:
@@ -100,7 +106,7 @@ def n_providers(tables: Tables, config: Mapping[str, Any]) -> int:
     The largest of: the slots seen in `agents` and `fills`, the providers active in the first tick, and, where no
     tick was recorded, the configured count.
     """
-    seen = slots(tables, "agents", "slot")[texts(tables, "agents", "type") == "provider"]
+    seen = slots(tables, "agents", "slot")[flags(tables, "agents", "type", "provider")]
     sold = slots(tables, "fills", "provider")
     ticks, active = slots(tables, "markets", "tick"), slots(tables, "markets", "providers")
     first = int(active[ticks == ticks[0]].sum()) if len(ticks) else int(setting(config, "agents.providers.count") or 0)
@@ -109,7 +115,7 @@ def n_providers(tables: Tables, config: Mapping[str, Any]) -> int:
 
 def revenue_by_provider(tables: Tables, config: Mapping[str, Any]) -> Floats:
     """Return what each provider was paid for jobs that finished, (n_providers,), PRANA."""
-    finished = slots(tables, "jobs", "job")[texts(tables, "jobs", "status") == "finished"]
+    finished = slots(tables, "jobs", "job")[flags(tables, "jobs", "status", "finished")]
     paid = np.isin(slots(tables, "fills", "job"), finished)
     due = floats(tables, "fills", "price_prana") * floats(tables, "fills", "work")
     return _by_slot(slots(tables, "fills", "provider")[paid], due[paid], n_providers(tables, config))

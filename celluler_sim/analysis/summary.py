@@ -13,11 +13,10 @@ from celluler_sim.analysis.reading import (
     Bools,
     Floats,
     Tables,
-    among,
+    flags,
     floats,
     revenue_by_provider,
     slots,
-    texts,
     work_by_provider,
 )
 
@@ -29,7 +28,7 @@ USED = ("markets", "jobs", "fills", "agents")
 
 
 def summarise(tables: Tables, config: Mapping[str, Any], facts: Mapping[str, float] | None = None) -> Figures:
-    """Return the figures of `FIGURES`, all but those of speed, and the trace's own facts as ``trace_<name>``.
+    """Return the figures of `FIGURES`, all but those of speed, and the workload's facts as ``trace_<name>``.
 
     Parameters
     ----------
@@ -38,7 +37,7 @@ def summarise(tables: Tables, config: Mapping[str, Any], facts: Mapping[str, flo
     config
         The composed configuration of the run.
     facts
-        What the workload says about its trace.
+        What the workload says of its trace, or of the generator fitted to one.
 
     Returns
     -------
@@ -91,7 +90,7 @@ def _use(tables: Tables) -> Figures:
     used = floats(tables, "markets", "utilisation")
     tick = slots(tables, "markets", "tick")
     queue = np.bincount(tick, floats(tables, "markets", "queue")) if len(tick) else np.empty(0)
-    work, served = floats(tables, "jobs", "work"), among(texts(tables, "jobs", "status"), SERVED)
+    work, served = floats(tables, "jobs", "work"), flags(tables, "jobs", "status", *SERVED)
     return {
         "mean_utilisation": _ratio(float(busy.sum()), float(capacity.sum())),
         "peak_utilisation": _max(used[np.isfinite(used)]),
@@ -104,23 +103,21 @@ def _use(tables: Tables) -> Figures:
 
 def _decided(tables: Tables) -> tuple[Bools, Bools]:
     """Return which jobs are no longer waiting and which of all jobs started, both (n_jobs,)."""
-    status = texts(tables, "jobs", "status")
-    return ~among(status, ("waiting",)), among(status, SERVED)
+    return ~flags(tables, "jobs", "status", "waiting"), flags(tables, "jobs", "status", *SERVED)
 
 
 def _service(tables: Tables) -> Figures:
     decided, served = _decided(tables)
     work = floats(tables, "jobs", "work")
-    status = texts(tables, "jobs", "status")
     kinds = ("finished", "running", "waiting", "reneged", "expired", "refused")
-    n = {kind: float(np.count_nonzero(status == kind)) for kind in kinds}
+    n = {kind: float(np.count_nonzero(flags(tables, "jobs", "status", kind))) for kind in kinds}
     tick, postponed = slots(tables, "markets", "tick"), floats(tables, "markets", "postponed")
     return {
         "served_share": _ratio(float(served.sum()), float(decided.sum())),
         "served_work_share": _ratio(float(work[served].sum()), float(work[decided].sum())),
         "unserved_share": _ratio(float((decided & ~served).sum()), float(decided.sum())),
         "reneged_share": _ratio(n["reneged"], float(decided.sum())),
-        "jobs_submitted": float(len(status)),
+        "jobs_submitted": float(len(decided)),
         **{f"jobs_{kind}": n[kind] for kind in kinds},
         "jobs_unfinished": n["running"] + n["waiting"],
         "jobs_postponed": float(postponed[tick == tick.max(initial=0)].sum()),
@@ -130,7 +127,7 @@ def _service(tables: Tables) -> Figures:
 def _waits(tables: Tables, config: Mapping[str, Any]) -> Figures:
     wait = floats(tables, "jobs", "wait_s")
     wait = wait[np.isfinite(wait)]
-    gone = texts(tables, "jobs", "status") == "reneged"
+    gone = flags(tables, "jobs", "status", "reneged")
     gave_up = (floats(tables, "jobs", "finished_s") - floats(tables, "jobs", "born_s"))[gone]
     one_tick = float(config.get("tick_seconds", 0.0))
     return {
@@ -145,7 +142,7 @@ def _waits(tables: Tables, config: Mapping[str, Any]) -> Figures:
 
 
 def _times(tables: Tables) -> Figures:
-    finished = texts(tables, "jobs", "status") == "finished"
+    finished = flags(tables, "jobs", "status", "finished")
     service = (floats(tables, "jobs", "finished_s") - floats(tables, "jobs", "started_s"))[finished]
     born, end = floats(tables, "jobs", "born_s"), float(floats(tables, "markets", "time_s").max(initial=0.0))
     gaps = np.diff(np.sort(born, kind="stable"))
@@ -153,6 +150,7 @@ def _times(tables: Tables) -> Figures:
         "mean_service_s": _mean(service),
         "service_p50_s": _quantile(service, 0.5),
         "arrivals_per_hour": _ratio(3600.0 * len(born), end),
+        "arrivals_per_second": _ratio(float(len(born)), end),
         "interarrival_cv": _ratio(float(gaps.std()), float(gaps.mean())) if len(gaps) else None,
     }
 

@@ -126,18 +126,22 @@ def _job(config: DictConfig) -> None:  # noqa: ARG001 - composed and checked alr
     """Run one job. What goes wrong is reported and counted here: a raise would end the jobs after it."""
     settings = HydraConfig.get()
     overrides = tuple(settings.overrides.task)
-    about = f"[{settings.job.num}] {' '.join(text.lstrip('+') for text in overrides)}" if _session.many else ""
     _session.folder = Path(settings.runtime.output_dir)
+    about = ""
     try:
-        if about:
+        scenario = _session.scenarios.get(overrides) or compose(None, overrides)
+        if _session.many:
+            asked = [text.lstrip("+") for text in scenario.source.overrides if not text.startswith("hydra")]
+            about = f"[{settings.job.num}] {' '.join(asked)}"
             print(about)
-        simulate(_session.scenarios.get(overrides) or compose(None, overrides), _session.folder)
+        simulate(scenario, _session.folder)
     except Exception as error:
         if not settings.launcher._target_.endswith("BasicLauncher"):
             raise  # in another process: nobody would see the count
         complain(error, f"{about}: " if about else "")
         _session.failed += 1
-        with suppress(OSError):
+    finally:
+        with suppress(OSError):  # not empty: what was recorded stays
             _session.folder.rmdir()
 
 

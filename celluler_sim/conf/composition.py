@@ -157,7 +157,7 @@ def _replace_tables(mapping: dict[str, Any], options: Mapping[str, str], request
                 kept = _keys(_select(scenario.node, path)) or kept
             for o in request.overrides:
                 kept = _after(kept, path, o)
-            holder[name] = {key: v for key, v in holder[name].items() if key in kept}
+            holder[name] = {key: v for key, v in holder[name].items() if str(key) in kept}
 
 
 def _after(kept: set[str], path: str, override: Override) -> set[str]:

@@ -45,6 +45,11 @@ class ScenarioFile:
         """Names of the scenarios that this one starts from."""
         return [item for item in self.node.get("defaults", []) if isinstance(item, str) and item != "_self_"]
 
+    def choices(self) -> dict[str, str]:
+        """Return the rules it chooses: ``override /family`` -> name."""
+        items = [item for item in self.node.get("defaults", []) if isinstance(item, dict)]
+        return {key: name for item in items for key, name in item.items()}
+
 
 def directories() -> list[Path]:
     """Return where scenarios are looked for; the first folder that has a name wins.

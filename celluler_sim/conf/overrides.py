@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
@@ -12,6 +13,7 @@ from hydra.errors import HydraException
 from celluler_sim.conf import choices, files
 from celluler_sim.config_build import defaults, show
 from celluler_sim.errors import ScenarioError
+from celluler_sim.mechanisms.base import registered
 
 NOT_IN_A_VARIANT = ("scenario", "variants", "plugins", "name", "results_dir", "progress", "seed", "replicate")
 
@@ -60,6 +62,8 @@ def prepare(texts: Sequence[str], schema: type) -> Request:
     lists += [o.value() for o in request.overrides if o.key_or_group == "plugins"]
     choices.import_mechanisms()
     choices.import_plugins(name for plugins in lists for name in choices.module_names(plugins))
+    if not all(isinstance(name, str) and name in registered(family) for family, name in _wanted(request)):
+        choices.import_entry_points()
     choices.store(defaults(schema), scenarios)
     return request
 
@@ -140,6 +144,18 @@ def _chosen(overrides: Sequence[Override]) -> list[str]:
     if isinstance(given[-1], ChoiceSweep):
         return [str(v.text if isinstance(v, QuotedString) else v) for v in given[-1].list]
     return [] if type(given[-1]).__name__ == "Glob" else [str(given[-1])]
+
+
+def _wanted(request: Request) -> list[tuple[str, Any]]:
+    """Return every (family, option) that the scenarios and the overrides may choose."""
+    pairs: list[tuple[str, Any]] = [
+        (key.removeprefix("override /"), name) for s in request.lineage for key, name in s.choices().items()
+    ]
+    for o in request.overrides:
+        if choice(o) and o.key_or_group != "scenario":
+            value = o.value()
+            pairs += [(o.key_or_group, v) for v in (value.list if isinstance(value, ChoiceSweep) else [value])]
+    return pairs
 
 
 def _refuse_double_choice(overrides: Sequence[Override]) -> None:

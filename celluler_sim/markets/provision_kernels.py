@@ -100,3 +100,22 @@ def by_request(request: Slots, n_requests: int) -> tuple[Slots, Slots, Slots]:
         order[count[request[f]]] = f
         count[request[f]] += 1
     return jobs, first, order
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def available_since(idle: Floats, since: float, head: Slots, following: Slots, freed: Floats, at: Floats) -> Floats:
+    """Return since when the greater part of each offer's free capacity has been free, (n_offers,), s."""
+    out = np.full(len(idle), since)
+    for p in range(len(idle)):
+        total = idle[p]
+        release = head[p]
+        while release >= 0:
+            total += freed[release]
+            release = following[release]
+        so_far = idle[p]
+        release = head[p]
+        while so_far < 0.5 * total and release >= 0:
+            out[p] = at[release]
+            so_far += freed[release]
+            release = following[release]
+    return out

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from celluler_sim.book import Book, Fills, Floats, Frozen, Load, Slots, check_fills
 from celluler_sim.errors import CellulerError, MechanismError
-from celluler_sim.markets.provision_kernels import by_request, chain_releases, start_times
+from celluler_sim.markets.provision_kernels import available_since, by_request, chain_releases, start_times
 from celluler_sim.markets.rows import Rows
 from celluler_sim.markets.window import UtilisationWindow
 from celluler_sim.mechanisms.base import Allocation, Pricing
 
 T = TypeVar("T")
-ROUNDS = 8  # of allocation in one clearing; a further one is needed only if a start came too late for a request
+ROUNDS = 16  # of allocation in one clearing; a further one is needed only if a start came too late for a request
 CRUMB = 1e-9  # share of a provider's capacity below which it counts as nothing
 
 
@@ -148,7 +148,7 @@ class ResourceMarket:
         if len(price) and not (np.isfinite(price).all() and price.min() >= 0):
             bad = price[~(np.isfinite(price) & (price >= 0))][0]
             raise MechanismError(f"pricing={_name(rule)} must quote finite prices >= 0, got {bad} at tick {tick}")
-        mean = float(np.average(price, weights=offers.total)) if capacity > 0 else self.last_price
+        mean = _mean(price, offers.total, self.last_price)
         self.last_price = mean
         return Quote(price, mean, load)
 
@@ -168,6 +168,7 @@ class ResourceMarket:
             if not (len(open_rows) and len(willing)):
                 break
             book = self._book(open_rows, offers, willing, quote.price, left, supply, since, now)
+            book = replace(book, available=available_since(idle, since, *chain))
             fills = self._allocate(book, tick, rng)
             relaxed |= fills.relaxed
             if not len(fills.quantity):
@@ -188,7 +189,9 @@ class ResourceMarket:
             if self.n_resources:
                 share = quantity[fill_ok] / w["amount"][rows[owner[fill_ok]]]
                 np.subtract.at(supply, offer[fill_ok], w["demand"][rows[owner[fill_ok]]] * share[:, None])
-            open_rows = np.setdiff1d(open_rows, rows, assume_unique=True)
+            soonest = available_since(idle, since, *chain)[left > 0].min(initial=np.inf)
+            done = np.concatenate([rows[ok], rows[~ok & (latest < soonest)]])
+            open_rows = np.setdiff1d(open_rows, done, assume_unique=True)
         return self._started(parts, willing, quote.price, relaxed=relaxed)
 
     def _availability(self, offers: Offers, willing: Slots) -> tuple[Floats, tuple[Slots, Slots, Floats, Floats]]:
@@ -200,7 +203,8 @@ class ResourceMarket:
         offer = row_of[released["provider"][known]]
         here = offer >= 0
         offer, freed, at = offer[here], released["quantity"][known][here], released["end"][known][here]
-        idle = np.maximum(offers.free[willing] - np.bincount(offer, freed, minlength=len(willing)), 0.0)
+        idle = offers.free[willing] - np.bincount(offer, freed, minlength=len(willing))
+        idle[idle <= CRUMB * offers.total[willing]] = 0.0
         head, following = chain_releases(offer, len(willing))
         return idle, (head, following, freed.copy(), at)
 
@@ -218,7 +222,8 @@ class ResourceMarket:
             minimum=minimum, weight=w["weight"][rows], deadline=w["deadline"][rows], submitted=w["submitted"][rows],
             kinds=w["kinds"][rows], demand=w["demand"][rows], provider=offers.provider[willing],
             ask=offers.ask[willing], price=price[willing], capacity=left.copy(), sold=offers.busy[willing],
-            quality=offers.quality[willing], kind=offers.kind[willing], supply=supply.copy(), split=self.split,
+            quality=offers.quality[willing], kind=offers.kind[willing], supply=supply.copy(),
+            available=np.full(len(willing), since), split=self.split,
         )  # fmt: skip
 
     def _allocate(self, book: Book, tick: int, rng: np.random.Generator) -> Fills:
@@ -271,6 +276,13 @@ class ResourceMarket:
 def _willing(offers: Offers, quote: Quote) -> Slots:
     """Return the rows of the offers that have free capacity and accept the price."""
     return np.flatnonzero((offers.ask <= quote.price * (1 + 1e-12)) & (offers.free > 0))
+
+
+def _mean(price: Floats, weight: Floats, otherwise: float) -> float:
+    """Return the mean price by capacity; where all prices are one, exactly that one."""
+    if not (len(price) and weight.sum() > 0):
+        return otherwise
+    return float(price[0]) if (price == price[0]).all() else float(np.average(price, weights=weight))
 
 
 def _name(rule: object) -> str:

@@ -1,7 +1,8 @@
 """Allocation rules: who gets how much from whom. Importing this module registers all of them.
 
-All rules place what they grant in merit order (cheapest price, then ask, then row of the book) and never match a request
-with hardware it does not accept or a price above its bid. A request whose minimum exceeds its amount gets nothing.
+All rules place what they grant in merit order (cheapest price, then free since when, then ask, then row of the book) and never match a
+request with hardware it does not accept or a price above its bid. A request whose minimum exceeds its amount gets
+nothing.
 """
 
 from __future__ import annotations
@@ -74,10 +75,11 @@ class FairShare:
 @register("allocation", "proportional")
 @dataclass(frozen=True, kw_only=True)
 class Proportional:
-    """Where capacity is short everyone gets in proportion to weight times amount; what full claims leave goes to the rest.
+    """Where capacity is short everyone gets in proportion to weight times amount, as far as each can use it.
 
-    This is max-min with weight * amount as weight, so equal weights mean that all get the same fraction of what they
-    ask for, and asking for more pays. Minimums are admitted as in `FairShare`.
+    What full claims leave goes to the rest in the same proportion. This is max-min with weight * amount as weight:
+    equal weights mean that all get the same fraction of what they ask for, and asking for more pays. Minimums are
+    admitted as in `FairShare`.
     """
 
     claims: ClassVar[frozenset[Law]] = frozenset({Law.NON_WASTEFUL, Law.ANONYMOUS, Law.RESOURCE_MONOTONE})
@@ -137,9 +139,9 @@ class FirstCome:
 @register("allocation", "priority")
 @dataclass(frozen=True, kw_only=True)
 class Priority:
-    """Highest weight first, equal weights in consensus order: each gets all it wants, or what is left if that is enough.
+    """Highest weight first, equal weights in consensus order: each gets all it wants, or what is left.
 
-    A request that has to wait does not hold up those behind it.
+    What is left has to cover its minimum. A request that has to wait does not hold up those behind it.
     """
 
     claims: ClassVar[frozenset[Law]] = frozenset({Law.NON_WASTEFUL, Law.STRATEGY_PROOF, Law.RESOURCE_MONOTONE})

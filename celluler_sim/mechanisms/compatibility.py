@@ -44,7 +44,7 @@ def classify(book: Book, bands: int = BANDS) -> Compatibility:
     offer_class, offer_of = _distinct(offer_kind * n_bands + offer_band)
     suits = np.ascontiguousarray(hardware[request_of // (n_bands + 1)][:, offer_of // n_bands])
     link = suits & ((request_of % (n_bands + 1))[:, None] > (offer_of % n_bands)[None, :])
-    eligible = wanted & suits.any(axis=1)[request_class]
+    eligible = wanted & np.asarray(suits.any(axis=1))[request_class]
     if bands:
         eligible &= book.bid >= cheapest(book, offer_class, suits)[request_class]
     taking_part = np.bincount(request_class[eligible], minlength=len(link)) > 0

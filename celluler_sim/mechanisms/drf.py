@@ -42,8 +42,8 @@ def dominant_resource_fairness(
     Ghodsi et al. (2011), Dominant Resource Fairness, by progressive filling:
 
     1. A user's dominant share per task is the largest of its demands over the capacities.
-    2. All users' dominant shares grow in proportion to their weights until a resource is exhausted or a user has all the
-       tasks it wants.
+    2. All users' dominant shares grow in proportion to their weights until a resource is exhausted or a user has all
+       the tasks it wants.
     3. Users who need an exhausted resource stop; the others go on with what is left.
 
     Parameters

@@ -44,7 +44,7 @@ def level_with_minimums(claims: Claims, capacity: float) -> tuple[Slots, float]:
 
 
 def share(claims: Claims, rows: Slots, level: float) -> Floats:
-    """Return what ``rows`` get at ``level``, (n_rows,), units/s: min(amount, weight * level), never below the minimum."""
+    """Return min(amount, weight * level) of ``rows``, (n_rows,), units/s, never below the minimum."""
     return np.maximum(np.minimum(claims.amount[rows], claims.weight[rows] * level), claims.minimum[rows])
 
 
@@ -163,11 +163,11 @@ def by_urgency(book: Book, rows: Slots) -> Slots:
 def _quota(stage: Placement, rows: Slots, grants: Floats) -> Floats:
     """Return how much each class of requests should take from each class of offers so that all ``grants`` find room.
 
-    Of the ways to place them it is the first by merit order: the flow that costs least when an offer's rank is its cost.
+    Of all ways to place them it is the first by merit order: the flow that costs least when ranks are costs.
     """
     classes, shelf = stage.classes, stage.shelf
     if classes.uniform or not stage.book.split:
         return stage.anywhere
-    eager, rank = np.full(len(grants), np.inf), shelf.rank.astype(np.float64)
-    group = np.array(classes.request_class)
-    return np.asarray(cross(rows, eager, grants, group, shelf.row, shelf.start, rank, shelf.free, classes.link)[2])
+    eager, rank, every = np.full(len(grants), np.inf), shelf.rank.astype(np.float64), np.arange(len(shelf.row))
+    group, link = np.array(classes.request_class), np.array(classes.link)
+    return np.asarray(cross(rows, eager, grants, group, every, shelf.start, rank, shelf.free, link)[2])

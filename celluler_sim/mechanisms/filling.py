@@ -41,7 +41,8 @@ def water_level(capacity: float, demands: Floats, weights: Floats) -> float:
 def max_min(capacity: float, demands: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Floats:
     """Return the weighted max-min fair division of ``capacity``, (n,).
 
-    Nobody's share can rise but at the cost of one that is smaller already. Everyone gets min(demand, weight * level), with the level at which the capacity is used up.
+    Nobody's share can rise but at the cost of one that is smaller already. Everyone gets min(demand, weight * level),
+    with the level at which the capacity is used up.
 
     Parameters
     ----------

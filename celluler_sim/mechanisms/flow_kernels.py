@@ -13,15 +13,16 @@ Mask = npt.NDArray[np.bool_]
 DUST = 1e-12  # of the total: flows below this are rounding
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
 def _search(  # noqa: PLR0917
     link: Mask, flow: Floats, source: int, dust: float, offer_via: Slots, request_via: Slots, queue: Slots
 ) -> int:  # fmt: skip
     """Find breadth first which offer classes more of request class ``source`` could be led to.
 
-    A class of requests reaches the offers linked to it, and a class of offers reaches every class of requests that draws
-    on it (whose flow could be led elsewhere). ``offer_via[o]`` becomes the request class from which o was reached,
-    ``request_via[r]`` the offer class, -1 where not reached. Returns the number of request classes in ``queue``.
+    A class of requests reaches the offers linked to it, and a class of offers reaches every class of requests that
+    draws on it (whose flow could be led elsewhere). ``offer_via[o]`` becomes the request class from which o was
+    reached, ``request_via[r]`` the offer class, -1 where not reached. Returns the number of request classes in
+    ``queue``.
     """
     n_requests, n_offers = link.shape
     offer_via[:] = -1
@@ -42,8 +43,10 @@ def _search(  # noqa: PLR0917
     return found
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _push(flow: Floats, end: int, most: float, source: int, offer_via: Slots, request_via: Slots) -> float:
+@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+def _push(  # noqa: PLR0917
+    flow: Floats, end: int, most: float, source: int, offer_via: Slots, request_via: Slots
+) -> float:  # fmt: skip
     """Lead up to ``most`` from ``source`` to the offer class ``end`` along the path found; return how much it was."""
     o, r = end, offer_via[end]
     while r != source:
@@ -64,8 +67,8 @@ def _push(flow: Floats, end: int, most: float, source: int, offer_via: Slots, re
 def bottleneck(link: Mask, demand: Floats, supply: Floats) -> Mask:
     """Return the classes of requests, (n_request_classes,), that together ask for more than all they may use.
 
-    Maximum flow by shortest augmenting paths (Edmonds and Karp 1972); what is reached from a class that is left short is
-    the side of a minimum cut. All false where every demand can be met.
+    Maximum flow by shortest augmenting paths (Edmonds and Karp 1972); what is reached from a class that is left short
+    is the side of a minimum cut. All false where every demand can be met.
 
     Parameters
     ----------

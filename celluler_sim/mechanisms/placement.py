@@ -34,13 +34,15 @@ class Placement:
         self.book, self.classes = book, compatibility
         price, everyone = np.array(book.price), np.arange(book.n_offers)
         cheapest_first = sorted_rows(np.array(book.ask if cost is None else cost), everyone)
-        self.ranked: Slots = sorted_rows(price, cheapest_first)  # merit order: price, then ask, then row of the book
+        soonest_first = sorted_rows(np.array(book.available), cheapest_first)
+        self.ranked: Slots = sorted_rows(price, soonest_first)  # merit order: price, soonest free, ask, row of the book
         row, start, rank = by_class(self.ranked, np.array(compatibility.offer_class), compatibility.suits.shape[1])
         self.owner: Slots = _owners(book.provider)  # (n_offers,) number of the provider, by row of the book
         held = np.bincount(self.owner, book.sold).astype(np.float64)
+        room = np.full(len(held), np.inf)
         self.shelf = Shelf(
-            row, start, rank, price[row], self.owner[row], book.capacity[row], book.supply[row], held, np.empty_like(held)
-        )  # fmt: skip
+            row, start, rank, price[row], self.owner[row], book.capacity[row], book.supply[row], held, room
+        )
         self.got: Floats = np.zeros(book.n_requests)  # units/s granted so far
         self._home: Slots = np.full(book.n_requests, -1, np.int64)
         self._group, self._bid = np.array(compatibility.request_class), np.array(book.bid)
@@ -156,7 +158,7 @@ def serve_in_order(book: Book, order: Slots, want: Floats, *, strict: bool = Fal
 
 
 def _owners(provider: Slots) -> Slots:
-    """Number the providers of a book 0, 1, 2, …, (n_offers,)."""
+    """Return the number of each offer's provider, counted 0, 1, 2, …, (n_offers,)."""
     if np.all(provider[1:] > provider[:-1]):
         return np.arange(len(provider))
     return np.unique(provider, return_inverse=True)[1].astype(np.int64)

@@ -50,7 +50,7 @@ class ShareBounds:
     room for all of it; once everybody has been tried, the others go where the resulting share is smallest. The lower
     bound is not pursued there.
 
-    A provider above its bound already is not made to give anything back; it sells nothing more unless the cap is raised.
+    A provider above its bound already gives nothing back; it sells nothing more unless the cap is raised.
     """
 
     max_share: float
@@ -62,7 +62,7 @@ class ShareBounds:
         return self.max_share >= 1 and self.min_share <= 0
 
     def place(self, stage: Placement, order: Slots, grants: Floats, quota: Floats) -> Floats:
-        """Place ``grants`` of the rows ``order`` and return what was placed, (n_requests,), units/s; ``quota`` falls."""
+        """Place ``grants`` of the rows ``order``; return what was placed, (n_requests,), units/s. ``quota`` falls."""
         if self.off:
             return stage.serve(order, grants, quota, least=stage.least)
         before = stage.got.copy()
@@ -77,7 +77,7 @@ class ShareBounds:
         return np.asarray(stage.got - before)
 
     def _rooms(self, stage: Placement, order: Slots, grants: Floats, before: Floats) -> Iterator[Floats | None]:
-        """Yield what each provider may sell, (n_providers,), units/s, wider in each pass, until all grants are placed."""
+        """Yield what each provider may sell, (n_providers,), units/s, wider each time, until all grants are placed."""
         low, high, quantity = self._bounds(stage, order, grants)
         target = fill_to_targets(stage.ranked, stage.owner, low, high, quantity)
         yield target * (1 + DUST)
@@ -97,12 +97,12 @@ class ShareBounds:
         held, free = stage.shelf.held, _free(stage, order)
         quantity = min(float(grants[order].sum()), float(free.sum()))
         total = held.sum() + quantity
-        high = np.clip(self.max_share * total - held, 0.0, free)
-        low = np.clip(self.min_share * total - held, 0.0, high)
+        high = np.minimum(np.maximum(self.max_share * total - held, 0.0), free)
+        low = np.minimum(np.maximum(self.min_share * total - held, 0.0), high)
         if low.sum() > quantity * (1 + DUST):
             low = np.zeros(len(low))
         if high.sum() < quantity * (1 - DUST):
-            high = np.clip(level_above(held, free, quantity) - held, 0.0, free)
+            high = np.minimum(np.maximum(level_above(held, free, quantity) - held, 0.0), free)
         return low, high, quantity
 
     def broken(self, stage: Placement, held: Floats) -> bool:
@@ -130,6 +130,8 @@ def _left(stage: Placement, grants: Floats, before: Floats) -> Floats:
 def _free(stage: Placement, rows: Slots) -> Floats:
     """Return each provider's free capacity in offers that suit any of ``rows``, (n_providers,), units/s."""
     classes, shelf = stage.classes, stage.shelf
-    suitable = classes.suits[np.unique(classes.request_class[rows])].any(axis=0)
-    free = shelf.free if suitable.all() else np.where(suitable[classes.offer_class[shelf.row]], shelf.free, 0.0)
+    free = shelf.free
+    if not classes.suits.all():
+        suitable = np.asarray(classes.suits[np.unique(classes.request_class[rows])].any(axis=0))
+        free = np.where(suitable[classes.offer_class[shelf.row]], free, 0.0)
     return np.bincount(shelf.owner, free, minlength=len(shelf.held)).astype(np.float64)

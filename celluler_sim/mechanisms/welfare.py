@@ -22,8 +22,8 @@ REACHED = 1e-10  # relative: a gain this close to its upper bound has reached it
 def worth(book: Book) -> Floats:
     """Return what a unit is worth to each request, (n_requests,), PRANA: its bid.
 
-    An unlimited bid counts as twice the highest finite bid or ask on the book (1 where all are 0), so that it goes first
-    and sums stay finite.
+    An unlimited bid counts as twice the highest finite bid or ask on the book (1 where all are 0), so that it goes
+    first and sums stay finite.
     """
     unlimited = np.isinf(book.bid)
     if not unlimited.any():
@@ -43,8 +43,8 @@ def optimal_gain(book: Book) -> float:
     Exact where requests are divisible, prices do not matter (they are uniform, or equal to the asks, or all affordable)
     and there are no further resources: supply and demand cross, class of hardware by class of hardware. Minimums,
     unsplit requests, dispersed prices and further resources are relaxed, so with them it is an upper bound. A
-    book whose prices are 0 gives the gain that no price stands in the way of. About a millisecond for 2,000 requests and
-    10,000 offers.
+    book whose prices are 0 gives the gain that no price stands in the way of. About a millisecond for 2,000 requests
+    and 10,000 offers.
     """
     from celluler_sim.mechanisms.compatibility import classify
 
@@ -115,12 +115,12 @@ def _by_worth(book: Book) -> Fills:
 @register("allocation", "welfare")
 @dataclass(frozen=True, kw_only=True)
 class Welfare:
-    """The largest gain from trade, sum of (bid - ask) * quantity: the upper bound that other rules are measured against.
+    """The largest gain from trade, the sum of (bid - ask) * quantity: what other rules are measured against.
 
-    1. Supply and demand are crossed as if requests were divisible and only hardware mattered. If that can be carried out
-       as it is, nothing is better.
-    2. Else, where requests may be split and there are no further resources, a program over what each request gets, each
-       offer sells, and what flows between classes; minimums make it a mixed-integer one.
+    1. Supply and demand are crossed as if requests were divisible and only hardware mattered. If that can be carried
+       out as it is, nothing is better.
+    2. Else, where requests may be split and there are no further resources, a program over what each request gets,
+       each offer sells, and what flows between classes; minimums make it a mixed-integer one.
     3. Else a program over pairs of request and offer, mixed-integer where there are minimums or requests are not split.
 
     The programs are solved by HiGHS (Huangfu and Hall 2018), whose answers are the same every time. Where it stops at

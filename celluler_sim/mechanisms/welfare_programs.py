@@ -44,7 +44,7 @@ class Program:
         After a mixed-integer search the rest is solved once more with those at 0 or 1: within the solver's tolerance
         they were not quite.
         """
-        options: dict[str, Any] = {"mip_rel_gap": gap, "node_limit": node_limit}
+        options = {"mip_rel_gap": gap, "node_limit": node_limit}
         found = self._milp(self.whole, np.zeros(len(self.upper)), self.upper, options)
         if found is None or not self.whole.any():
             return found
@@ -52,10 +52,10 @@ class Program:
         again = self._milp(np.zeros_like(self.whole), fixed, np.where(self.whole, fixed, self.upper), {})
         return found if again is None else again
 
-    def _milp(self, whole: Mask, low: Floats, high: Floats, options: dict[str, Any]) -> Floats | None:
+    def _milp(self, whole: Mask, low: Floats, high: Floats, options: Any) -> Floats | None:
         rows, columns, factors = (np.concatenate(part) for part in zip(*self._entries, strict=True))
         matrix = coo_array((factors, (rows, columns)), shape=(self._n_rows, len(self.upper))).tocsr()
-        limits = LinearConstraint(matrix, np.concatenate(self._low), np.concatenate(self._high))  # type: ignore[arg-type]
+        limits = LinearConstraint(matrix, np.concatenate(self._low), np.concatenate(self._high))
         scale = max(float(np.abs(self.value).max(initial=0.0)), np.finfo(float).tiny)
         answer = milp(
             -self.value / scale,
@@ -109,7 +109,7 @@ def admitted_by_classes(book: Book, classes: Compatibility, worth: Floats, gap: 
 
 
 def _useful_offers(book: Book, classes: Compatibility, wanted: float) -> Slots:
-    """Return the offers that can matter: in each class the cheapest that together hold all that is ``wanted``, units/s."""
+    """Return the offers that can matter: of each class the cheapest that hold all that is ``wanted``, units/s."""
     order = np.lexsort((book.ask, classes.offer_class))
     capacity, group = book.capacity[order], classes.offer_class[order]
     before = np.cumsum(capacity) - capacity
@@ -180,12 +180,13 @@ def _feasible(book: Book, request: Slots, offer: Slots, quantity: Floats) -> Fil
     """Return the fills of a solver's answer, made to fit where its tolerance has let them run over by a hair."""
     quantity = np.where(quantity > CRUMB * book.amount[request], quantity, 0.0)
     need = book.demand[request] / book.amount[request][:, None]
-    for use, limit in ((1.0, book.capacity), *((need[:, k], book.supply[:, k]) for k in range(need.shape[1]))):
+    uses = np.column_stack([np.ones(len(request)), need])
+    for use, limit in zip(uses.T, np.column_stack([book.capacity, book.supply]).T, strict=True):
         total = np.bincount(offer, quantity * use, minlength=book.n_offers)
         over = np.flatnonzero(total > limit)
         factor = np.ones(book.n_offers)
         factor[over] = limit[over] / total[over]
-        quantity = np.where(np.asarray(use) > 0, quantity * factor[offer], quantity)
+        quantity = np.where(use > 0, quantity * factor[offer], quantity)
     granted = np.bincount(request, quantity, minlength=book.n_requests)
     quantity *= np.where(granted > book.amount, book.amount / np.maximum(granted, np.finfo(float).tiny), 1.0)[request]
     granted = np.minimum(granted, book.amount)

@@ -83,8 +83,8 @@ LAWS: Final = {
         wander=(0.6, 7200.0),
         profile="llm_m_small",
         cv=Quantiles(
-            (0, 0.01, 0.05, 0.103, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1),
-            (0.05, 0.503, 0.925, 1.0, 1.059, 1.214, 2.469, 5.525, 9.098, 26.73, 72.7, 100),
+            (0, 0.01, 0.05, 0.103, 0.25, 0.5, 0.64, 0.75, 0.9, 0.95, 0.99, 0.999, 1),
+            (0.05, 0.503, 0.925, 1.0, 1.059, 1.214, 1.5, 2.469, 5.525, 9.098, 26.73, 72.7, 100),
         ),
         own=0.62,
         weibull=0.30,
@@ -106,8 +106,8 @@ LAWS: Final = {
         wander=(0.3, 7200.0),
         profile="llm_deepseek",
         cv=Quantiles(
-            (0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1),
-            (0.2, 0.51, 0.721, 0.923, 1.031, 1.661, 3.954, 5.806, 9.695, 18.38, 20.1),
+            (0, 0.01, 0.05, 0.25, 0.5, 0.726, 0.75, 0.9, 0.95, 0.99, 0.999, 1),
+            (0.2, 0.51, 0.721, 0.923, 1.031, 1.5, 1.661, 3.954, 5.806, 9.695, 18.38, 20.1),
         ),
         own=0.52,
         weibull=0.17,
@@ -247,6 +247,6 @@ def client_facts(clients: Clients) -> dict[str, float]:
         "share_cv_above_1.5": float((cv > 1.5).mean()),
         "hour_lowest": float(by_hour.min()),
         "hour_highest": float(by_hour.max()),
-        "context_tokens_p50": float(np.median(clients.context)),
-        "generated_tokens_p50": float(np.median(clients.generated)),
+        "context_tokens_p50": float(np.median(clients.context.mean(axis=1))),
+        "generated_tokens_p50": float(np.median(clients.generated.mean(axis=1))),
     }

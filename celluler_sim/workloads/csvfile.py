@@ -28,12 +28,13 @@ SIZE_LIMIT = 2**30
 
 REMEDY = "get the published file again"
 _CHUNK = 2**20
+_YEARS = (1900, 2200)
 _GZIP_MAGIC = b"\x1f\x8b"
 _NUMBER = {
     "int": re.compile(r"[+-]?\d+(\.0*)?"),
     "float": re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"),
 }
-_KIND = {"int": "a whole number", "float": "a number", "time": "a date and time"}
+_KIND = {"int": "a whole number", "float": "a number", "time": f"a date and time from {_YEARS[0]} to {_YEARS[1]}"}
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _first_line(file: Path, data: bytes) -> list[str]:
     if not data.strip():
         raise TraceError(f"{file}: line 1: must have a header and at least one row, got an empty file: {REMEDY}")
     line = data.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").rstrip("\r")
-    return next(csv.reader([line]))
+    return [name.strip('"') for name in line.split(",")]
 
 
 def _check_header(file: Path, names: list[str] | tuple[str, ...], layout: Layout) -> None:
@@ -215,7 +216,8 @@ class _Source:
         for column in self.layout.columns:
             if column.kind == "time":
                 moments = pd.to_datetime(frame[column.name], format="ISO8601", utc=True, errors="coerce")
-                self.check_mask(frame, moments.isna().to_numpy(), column.name, _KIND["time"])
+                known = moments.dt.year.between(*_YEARS).to_numpy()  # an unreadable one is in no year
+                self.check_mask(frame, ~known, column.name, _KIND["time"])
                 frame[column.name] = moments.dt.as_unit("ns")
         return frame
 
@@ -231,10 +233,12 @@ class _Source:
         return "int64" if column.kind == "int" and not column.empty else "float64"
 
     def check_text(self) -> None:
-        """Refuse bytes that are no UTF-8, and zero bytes, which a damaged disk leaves behind."""
+        """Refuse bytes that are no UTF-8, zero bytes, which a damaged disk leaves behind, and half a line end."""
         try:
             self.data.decode("utf-8")
             bad = self.data.find(b"\0")
+            if bad < 0 and self.data.count(b"\r") != self.data.count(b"\r\n"):
+                bad = next(m.start() for m in re.finditer(rb"\r(?!\n)", self.data))
         except UnicodeDecodeError as error:
             bad = error.start
         if bad >= 0:
@@ -247,11 +251,9 @@ class _Source:
                 if len(row) != len(self.names):
                     self.refuse(line, "", f"{len(self.names)} cells", len(row))
             return
-        content = np.frombuffer(body, np.uint8)
-        starts = np.concatenate([[0], np.flatnonzero(content == ord("\n")) + 1])
-        if starts[-1] == len(content):
-            starts = starts[:-1]
-        commas = np.add.reduceat((content == ord(",")).astype(np.int32), starts)
+        content = np.frombuffer(body + b"\n", np.uint8)
+        marks = content[(content == ord(",")) | (content == ord("\n"))]
+        commas = np.diff(np.flatnonzero(marks == ord("\n")), prepend=-1) - 1
         bad = np.flatnonzero(commas != len(self.names) - 1)
         if len(bad):
             self.refuse(int(bad[0]) + 1, "", f"{len(self.names)} cells", int(commas[bad[0]]) + 1)
@@ -261,10 +263,13 @@ class _Source:
         text = io.StringIO(self.data.decode("utf-8-sig", errors="replace").rstrip("\r\n"), newline="")
         reader = csv.reader(text) if self.quoted else csv.reader(text, quoting=csv.QUOTE_NONE)
         begin = 1
-        for k, row in enumerate(reader):
-            if k or not self.layout.header:
-                yield begin, row
-            begin = reader.line_num + 1
+        try:
+            for k, row in enumerate(reader):
+                if k or not self.layout.header:
+                    yield begin, row
+                begin = reader.line_num + 1
+        except csv.Error as error:  # a quote that is never closed
+            self.refuse(begin, "", "a row of cells", str(error))
 
     def line_of(self, row: int) -> int:
         """Return the line on which a data row begins."""

@@ -146,14 +146,8 @@ class Generated:
         return self.mean_seconds * np.exp(math.sqrt(variance) * draws.normal(place) - variance / 2)
 
     def facts(self) -> Mapping[str, float]:
-        """Return the means that the generator aims at."""
-        number, probability = self._sizes()
-        return {
-            "run_mean_s": self.mean_seconds,
-            "accelerators_mean": float(number @ probability),
-            "device_flops": self.device_flops,
-            "intensity_mean": float(self._intensity().integral(np.array(86400.0))) / 86400.0,
-        }
+        """Return nothing: there is no trace to compare with."""
+        return {}
 
     def _ready(self) -> _Prepared:
         if self._state is None:

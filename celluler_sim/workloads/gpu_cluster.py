@@ -38,11 +38,13 @@ DAY = 86400.0
 _NO_GPU = "CPU"
 
 
-def _known(place: Path, column: str, cells: npt.NDArray[np.str_], models: set[str]) -> None:
+def _known(file: Path, column: str, cells: npt.NDArray[np.str_], models: set[str]) -> None:
     """Raise `TraceError` for the first cell with a GPU model whose FLOP/s nobody has stated."""
     for model in sorted(models - set(HARDWARE) - {""}):
         line = 2 + int(np.argmax([model in cell.split("|") for cell in cells]))
-        raise TraceError(f"{place}: line {line}, column {column}: must be one of {', '.join(HARDWARE)}, got {model!r}")
+        raise TraceError(
+            f"{file}: line {line}, column {column}: must be one of {', '.join(HARDWARE)}, got {str(model)!r}"
+        )
 
 
 def _replay_facts(nodes: Nodes, taken: Nodes, jobs: Jobs, carried: int) -> dict[str, float]:
@@ -134,13 +136,15 @@ class GpuCluster:
     def _load(self, streams: Streams) -> tuple[Nodes, Pods]:
         if self.source == "fitted":
             return cluster_nodes(), cluster_jobs(streams.at("workload.fitted"), self.last_days * DAY)
-        from celluler_sim.workloads.readers import read_nodes, read_pods
+        from celluler_sim.workloads.csvfile import locate
+        from celluler_sim.workloads.readers import NODES, PODS, PODS_GPUSPEC33, read_nodes, read_pods
 
         place = data_folder(self.path, "gpu_cluster_2023")
-        pods = pods_from(read_pods(place, gpuspec=self.gpuspec))
-        nodes = nodes_from(read_nodes(place if place.is_dir() else place.parent))
-        _known(place, "model", nodes.model, set(nodes.model))
-        _known(place, "gpu_spec", pods.spec, {model for spec in np.unique(pods.spec) for model in spec.split("|")})
+        pods_file = locate(place, PODS_GPUSPEC33 if self.gpuspec else PODS)
+        nodes_file = locate(pods_file.parent, NODES)
+        nodes, pods = nodes_from(read_nodes(nodes_file)), pods_from(read_pods(pods_file))
+        _known(nodes_file, "model", nodes.model, set(nodes.model))
+        _known(pods_file, "gpu_spec", pods.spec, {model for spec in np.unique(pods.spec) for model in spec.split("|")})
         return nodes, pods
 
     def _machines(self, nodes: Nodes, unit_size: float) -> Machines:

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
@@ -83,6 +83,11 @@ def test_every_axis_of_numbers_says_what_and_in_which_unit(name, runs):
             labels.append(ax.get_xlabel())
         for label in labels:
             assert any(word in label for word in WORDS), (name, label)
+
+
+def test_a_notebook_shows_a_plot_by_itself():
+    """A figure made without pyplot has to bring its own picture."""
+    assert plots.price(of(hand_made()))._repr_png_().startswith(b"\x89PNG")
 
 
 def test_every_plot_has_a_caption_of_how_to_read_it():
@@ -251,6 +256,7 @@ def test_trace_facts_show_both_and_their_ratio(runs):
     assert f"{run.summary['jobs_submitted'] / 9000:.3g}" in texts
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(np.nan)), min_size=1, max_size=200), st.integers(1, 50))
 def test_thinning_keeps_the_range_and_the_order(values, to):
     """No peak is lost: the bands reach the smallest and the largest number; time still runs forward."""
@@ -267,6 +273,7 @@ def test_thinning_keeps_the_range_and_the_order(values, to):
         assert np.all(thinned.mean[known] <= thinned.high[known] + slack)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), st.sampled_from([1.0, 60.0, 300.0, 3600.0]))
 def test_spans_cover_every_tick_and_lose_nothing(ticks, tick_s):
     """A rate of one unit a tick is one unit a tick in every span, also in the last, shorter one."""

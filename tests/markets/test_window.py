@@ -81,12 +81,12 @@ def test_a_long_run_neither_grows_nor_drifts():
 
 
 def test_what_has_left_the_window_leaves_no_rounding_behind():
-    """After one absurd tick of 1e12 and an hour of 0.3 the mean is 0.3: the sum over all time would have lost digits."""
+    """An absurd tick of 1e12, then an hour of 0.123: the mean is 0.123, where a sum over all time has lost digits."""
     window = UtilisationWindow(3600)
     window.observe_mean(0, 60, 1e12)
     for tick in range(1, 200):
-        window.observe_mean(60.0 * tick, 60.0 * (tick + 1), 0.3)
-    assert window.mean(12_000) == pytest.approx(0.3, abs=1e-12)
+        window.observe_mean(60.0 * tick, 60.0 * (tick + 1), 0.123)
+    assert window.mean(12_000) == pytest.approx(0.123, abs=1e-12)
 
 
 def test_a_full_market_is_never_more_than_full():

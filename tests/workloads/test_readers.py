@@ -84,15 +84,22 @@ def refused(read, path: Path) -> str:
     return message
 
 
+def attempt(read, path: Path):
+    """Return the table and nothing, or nothing and the message; any other exception gets out."""
+    try:
+        return read(path), ""
+    except TraceError as error:
+        return None, str(error)
+
+
 @each_loader
 def test_every_cut_of_a_file_is_refused_or_whole_rows(tmp_path, name, read, text):
     """Cut anywhere, a plain file is refused with a line number, unless what is left is whole rows or cells."""
     full = read(file_of(tmp_path, name, text))
     for end in range(len(text) - 1):
-        try:
-            table = read(file_of(tmp_path, name, text[:end]))
-        except TraceError as error:
-            assert re.search(r"line \d+", str(error)), str(error)
+        table, message = attempt(read, file_of(tmp_path, name, text[:end]))
+        if table is None:
+            assert re.search(r"line \d+", message), message
         else:
             assert len(table) == text[:end].rstrip("\n").count("\n")
             assert table[:-1].equals(full[: len(table) - 1])
@@ -117,10 +124,8 @@ def test_one_flipped_byte_never_escapes_as_another_error(tmp_path_factory, at, b
     for name, (read, text) in LOADERS.items():
         raw = bytearray(text.encode())
         raw[at % len(raw)] = byte
-        try:
-            read(file_of(tmp_path_factory.getbasetemp(), name, bytes(raw)))
-        except TraceError as error:
-            assert "\n" not in str(error)
+        _, message = attempt(read, file_of(tmp_path_factory.getbasetemp(), name, bytes(raw)))
+        assert "\n" not in message
 
 
 @pytest.mark.parametrize(
@@ -145,6 +150,7 @@ def test_one_flipped_byte_never_escapes_as_another_error(tmp_path_factory, at, b
         ("pod-4,4000,", "pod-4,", 6, ""),
         ("pod-4,4000,", "\npod-4,4000,", 6, ""),
         ("pod-4,", "pod-\0,", 6, ""),
+        ("pod-4,", "pod\r-4,", 6, ""),
     ],
 )
 def test_a_bad_cell_is_named_by_line_and_column(tmp_path, old, new, line, column):
@@ -160,6 +166,13 @@ def test_line_numbers_count_quoted_line_breaks(tmp_path):
     broken = PROVIDERS.replace("runpod,3", '"run\npod",3').replace('"cloud, inc",1,2,2', '"cloud, inc",1,2,1')
     message = refused(LOADERS["price_by_provider"][0], file_of(tmp_path, "p", broken))
     assert "line 5, column avg: must be at least min" in message
+
+
+def test_a_quote_that_is_never_closed_is_refused(tmp_path):
+    """However long the rest of the file is."""
+    endless = PROVIDERS + '2025-11-19T21:01:58+00:00,"' + "x" * 200_000
+    message = refused(LOADERS["price_by_provider"][0], file_of(tmp_path, "p", endless))
+    assert "p.csv: line 5" in message
 
 
 @pytest.mark.parametrize(
@@ -220,6 +233,8 @@ def test_out_of_order_requests_are_refused(tmp_path):
     swapped = write(tmp_path, requests=REQUESTS.replace("18:15:56", "18:15:47")) / "requests.csv"
     assert "line 5, column TIMESTAMP: must be sorted" in refused(readers.read_llm_requests, swapped)
     other = write(tmp_path, requests=REQUESTS.replace("2023-11-16 18:15:56", "2023-13-16 18:15:56"))
+    assert "line 5, column TIMESTAMP: must be a date" in refused(readers.read_llm_requests, other / "requests.csv")
+    other = write(tmp_path, requests=REQUESTS.replace("2023-11-16 18:15:56", "7023-11-16 18:15:56"))
     assert "line 5, column TIMESTAMP: must be a date" in refused(readers.read_llm_requests, other / "requests.csv")
 
 
