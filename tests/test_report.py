@@ -144,7 +144,9 @@ def test_variants_are_compared_with_the_run():
 
 def test_a_run_without_variants_or_trace_has_no_such_sections():
     """Empty sections are left out, of the contents too."""
-    page = page_of(fake_run(ticks=3))
+    run = fake_run(ticks=3)
+    assert not {"variants", "trace_facts"} & set(worth_drawing(run))
+    page = page_of(run)
     assert {"setup", "figures", "plots", "data", "configuration"} <= set(page.ids)
     assert not {"variants", "workload"} & set(page.ids)
 

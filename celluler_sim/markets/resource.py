@@ -17,7 +17,7 @@ from celluler_sim.markets.window import UtilisationWindow
 from celluler_sim.mechanisms.base import Allocation, Pricing
 
 T = TypeVar("T")
-ROUNDS = 16  # of allocation in one clearing; a further one is needed only if a start came too late for a request
+ROUNDS = 6  # of allocation in one clearing; a further one is needed only if a start came too late for a request
 CRUMB = 1e-9  # share of a provider's capacity below which it counts as nothing
 
 
@@ -190,8 +190,9 @@ class ResourceMarket:
                 share = quantity[fill_ok] / w["amount"][rows[owner[fill_ok]]]
                 np.subtract.at(supply, offer[fill_ok], w["demand"][rows[owner[fill_ok]]] * share[:, None])
             soonest = available_since(idle, since, *chain)[left > 0].min(initial=np.inf)
-            done = np.concatenate([rows[ok], rows[~ok & (latest < soonest)]])
-            open_rows = np.setdiff1d(open_rows, done, assume_unique=True)
+            still = np.ones(len(open_rows), bool)
+            still[jobs[ok | (latest < soonest)]] = False
+            open_rows = open_rows[still]
         return self._started(parts, willing, quote.price, relaxed=relaxed)
 
     def _availability(self, offers: Offers, willing: Slots) -> tuple[Floats, tuple[Slots, Slots, Floats, Floats]]:

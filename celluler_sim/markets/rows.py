@@ -52,8 +52,8 @@ class Rows:
         return self._columns[name][: self.size]
 
     def append(self, **values: Any) -> None:
-        """Add rows at the end; every column must be given, scalars are repeated."""
-        n = max(np.shape(v)[0] if np.ndim(v) else 0 for v in values.values())
+        """Add rows at the end; every column must be given, scalars are repeated, at least one is an array."""
+        n = len(next(v for v in values.values() if isinstance(v, np.ndarray)))
         if not n:
             return
         if self._dead > SLACK and self._dead > len(self):

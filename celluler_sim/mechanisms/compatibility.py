@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from celluler_sim.book import Book, Floats, Frozen, Masks, Slots
+from celluler_sim.book import ANY_KIND, Book, Floats, Frozen, Masks, Slots
 
 Mask = npt.NDArray[np.bool_]
 
@@ -68,6 +68,8 @@ def _distinct(key: Slots) -> tuple[Slots, Slots]:
 
 def _hardware(book: Book) -> tuple[Slots, Slots, Mask]:
     """Return (kind number per offer, mask number per request, whether mask accepts kind)."""
+    if (book.kinds == ANY_KIND).all():  # nobody minds: one kind
+        return np.zeros(book.n_offers, np.int64), np.zeros(book.n_requests, np.int64), np.ones((1, 1), np.bool_)
     offer_kind, kinds = _distinct(book.kind)
     bits = np.uint64(1) << kinds.astype(np.uint64)
     masks: Masks = book.kinds & np.bitwise_or.reduce(bits)  # bits of hardware that is not on offer make no difference
