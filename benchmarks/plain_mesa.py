@@ -1,4 +1,6 @@
-"""The same market as an ordinary Mesa model: one object an agent, `AgentSet.do`, floats for money.
+"""The same market as an ordinary Mesa model: one object an agent, `AgentSet.do`, Python integers for exact money.
+
+It keeps the same books as the simulator: rows of jobs, fills, transactions, transfers and the market, as tuples.
 
 Rules: `sliding_window` pricing without a cycle, `fair_share` allocation without share caps, elastic and truthful
 consumers, providers that account for their profit and now and then revise their ask. Starts, patience and deadlines
@@ -26,7 +28,9 @@ class Job:
     value: float
     give_up: float
     deadline: float
-    escrow: float = 0.0
+    submitted: float = 0.0
+    escrow: int = 0  # units of 1e-18 PRANA
+    due: int = 0
 
 
 class PlainProvider(mesa.Agent):
@@ -36,7 +40,8 @@ class PlainProvider(mesa.Agent):
         super().__init__(model)
         self.capacity, self.energy, self.capital = capacity, energy, capital
         self.ask = energy + capital
-        self.busy = self.earning = self.balance = self.profit = self.margin = self.losing = 0.0
+        self.busy = self.earning = self.profit = self.margin = self.losing = 0.0
+        self.balance = 0  # units of 1e-18 PRANA
 
     def step(self) -> None:
         """Account for profit, revise the ask now and then."""
@@ -54,7 +59,8 @@ class PlainConsumer(mesa.Agent):
 
     def __init__(self, model: PlainMarket, rate: float, weight: float, balance: float, *, elastic: bool) -> None:
         super().__init__(model)
-        self.rate, self.weight, self.balance, self.elastic = rate, weight, balance, elastic
+        self.rate, self.weight, self.balance, self.elastic = rate, weight, units(balance), elastic
+        self.escrow = 0
         self.held: list[tuple[float, Job]] = []
 
     def step(self) -> None:
@@ -85,11 +91,18 @@ class PlainConsumer(mesa.Agent):
                 if later <= job.give_up:
                     still.append((later, job))
             else:
-                job.escrow = job.value * job.work
+                job.submitted, job.escrow = max(when, job.born), units(job.value * job.work * (1 + 1e-9))
                 if self.balance >= job.escrow:
+                    m.move("lock", self, self, job.escrow)
                     self.balance -= job.escrow
-                    m.waiting.append(job)
+                    self.escrow += job.escrow
+                    m.submitted.append(job)
         self.held = still
+
+
+def units(prana: float) -> int:
+    """Return an amount in units of 1e-18 PRANA."""
+    return round(prana * 1e18)
 
 
 class PlainMarket(mesa.Model):
@@ -115,7 +128,9 @@ class PlainMarket(mesa.Model):
         self.reprice = -math.expm1(math.log1p(-rules["reprice"]) * self.dt / 1800.0)
         self.day_weight = -math.expm1(-self.dt / 86400.0)
         self.price = self.base
+        self.submitted: list[Job] = []
         self.waiting: list[Job] = []
+        self.tables: dict[str, list[tuple]] = {name: [] for name in ("jobs", "fills", "transactions", "transfers")}
         self.running: list[tuple[float, int, Job, list[tuple[PlainProvider, float]], float]] = []
         self.loads: deque[float] = deque()
         self.load_sum, self.serial, self.served = 0.0, 0, 0
@@ -129,6 +144,7 @@ class PlainMarket(mesa.Model):
         """Act, deliver, clear, learn."""
         self.agents_by_type[PlainConsumer].do("step")
         end = self.now + self.dt
+        self.order()
         self.complete(end)
         self.quote()
         self.clear(end)
@@ -141,14 +157,40 @@ class PlainMarket(mesa.Model):
         self.prices.append(self.price)
         self.now = end
 
+    def move(self, kind: str, source: mesa.Agent, target: mesa.Agent, amount: int) -> None:
+        """Log one movement of money."""
+        rows = self.tables["transfers"]
+        rows.append((len(rows), self.steps, kind, source.unique_id, target.unique_id, amount, False))
+
+    def leave(self, job: Job, status: str, start: float, end: float, grant: float, price: float) -> None:
+        """Log one job that leaves."""
+        self.tables["jobs"].append(
+            (job.consumer.unique_id, status, job.born, job.submitted, start, end, start - job.born, job.work,
+             job.amount, grant, job.value, price, price * job.work)
+        )  # fmt: skip
+
+    def order(self) -> None:
+        """Bring what was submitted into the order of submission."""
+        self.submitted.sort(key=lambda job: job.submitted)
+        rows = self.tables["transactions"]
+        for job in self.submitted:
+            rows.append((len(rows), "request", job.consumer.unique_id, 0, job.submitted, job.submitted, job.submitted))
+        self.waiting += self.submitted
+        self.submitted = []
+
     def complete(self, end: float) -> None:
         """Pay for what has ended."""
         while self.running and self.running[0][0] <= end:
-            _, _, job, parts, price = heapq.heappop(self.running)
+            ended, _, job, parts, price = heapq.heappop(self.running)
+            grant = sum(q for _, q in parts)
             for provider, quantity in parts:
                 provider.busy = max(0.0, provider.busy - quantity)
                 provider.earning -= quantity * price
-                provider.balance += price * job.work * quantity / sum(q for _, q in parts)
+                due = units(price * job.work * quantity / grant)
+                self.move("pay", job.consumer, provider, due)
+                job.consumer.escrow -= due
+                provider.balance += due
+            self.leave(job, "finished", ended - job.work / grant, ended, grant, price)
 
     def quote(self) -> None:
         """Price = base (1 + u)^2, u the mean utilisation of the window."""
@@ -184,7 +226,10 @@ class PlainMarket(mesa.Model):
             if job.give_up > end:
                 self.waiting.append(job)
             else:
+                self.move("release", job.consumer, job.consumer, job.escrow)
                 job.consumer.balance += job.escrow
+                job.consumer.escrow -= job.escrow
+                self.leave(job, "reneged", math.nan, job.give_up, 0.0, math.nan)
 
     def share(self, bids: list[Job], capacity: float) -> tuple[float, list[Job]]:
         """Max-min level and who is admitted: by deadline, as long as everybody admitted gets its minimum."""
@@ -214,6 +259,17 @@ class PlainMarket(mesa.Model):
         """Set one job running."""
         self.serial += 1
         self.served += 1
-        job.consumer.balance += job.escrow - self.price * job.work
         begin = max(job.born, self.now)
+        due = 0
+        for provider, quantity in parts:
+            work = job.work * quantity / grant
+            due += units(self.price * work)
+            rows = self.tables["fills"]
+            rows.append(
+                (len(rows), self.steps, job.consumer.unique_id, provider.unique_id, quantity, self.price, work, begin,
+                 begin + job.work / grant)
+            )  # fmt: skip
+        self.move("release", job.consumer, job.consumer, job.escrow - due)
+        job.consumer.balance += job.escrow - due
+        job.consumer.escrow -= job.escrow - due
         heapq.heappush(self.running, (begin + job.work / grant, self.serial, job, parts, self.price))

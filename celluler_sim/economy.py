@@ -15,8 +15,9 @@ from celluler_sim.agents.provider import Provider, ProviderMaker
 from celluler_sim.behaviours.consumer import Outlook, Wants
 from celluler_sim.book import Floats, Slots
 from celluler_sim.consensus.base import OFFER, REQUEST, WITHDRAW, Ordered, Transactions
-from celluler_sim.ledger import SUPPLY_PRANA, Amounts, Ledger
-from celluler_sim.logbook import Logbook, sum_groups
+from celluler_sim.errors import InvariantError
+from celluler_sim.ledger import SUPPLY_PRANA, Amounts, Ledger, split_groups
+from celluler_sim.logbook import Logbook
 from celluler_sim.markets.resource import Offers, Quote, ResourceMarket, Started
 from celluler_sim.markets.rows import Rows
 from celluler_sim.mechanisms.welfare import optimal_gain
@@ -192,9 +193,12 @@ class Economy(ColumnarModel):
     def _submit_requests(self, jobs: Columns, tick: Tick) -> None:
         jobs = _pick(jobs, np.argsort(jobs["when"], kind="stable"))
         account = self.consumers["account"][jobs["consumer"]]
-        most = np.minimum(jobs["bid"] * jobs["work"] * (1 + ESCROW_MARGIN), SUPPLY_PRANA)
-        escrow = Amounts.from_prana(most)
-        refused = self.ledger.lock(account, escrow)
+        most = jobs["bid"] * jobs["work"] * (1 + ESCROW_MARGIN)
+        escrow = Amounts.from_prana(np.minimum(most, SUPPLY_PRANA))
+        beyond = most > SUPPLY_PRANA  # nobody can hold that much
+        refused = np.empty(len(account), bool)
+        refused[beyond] = True
+        refused[~beyond] = self.ledger.lock(account[~beyond], escrow[~beyond])
         self._leave(_pick(jobs, refused), "refused", tick)
         ok = np.flatnonzero(~refused)
         jobs, n = _pick(jobs, ok), len(ok)
@@ -281,7 +285,7 @@ class Economy(ColumnarModel):
 
     def clear(self, tick: Tick) -> None:
         """Quote, allocate, reserve; those whose patience has ended leave."""
-        market, offers = self.market, self._offers()
+        market, offers = self.market, self._offers(tick)
         quote = market.quote(offers, tick.number, tick.start, tick.end)
         self._note_book(tick, offers, quote)
         optimum = self._optimum(tick, offers, quote)
@@ -313,14 +317,16 @@ class Economy(ColumnarModel):
             "relaxed": started.relaxed,
         }  # fmt: skip
 
-    def _offers(self) -> Offers:
+    def _offers(self, tick: Tick) -> Offers:
         p, market = self.providers, self.market
         p["busy"][:] = market.busy(p.size)
-        slots = np.flatnonzero(p["offering"] & p.active & (p["quality"] >= market.min_quality))
+        listed = p["offering"] & p.active & (p["quality"] >= market.min_quality)
+        slots = np.flatnonzero(listed)
         supply = (self.supply - market.used(len(self.supply)))[slots] if market.n_resources else np.zeros((len(slots), 0))
         return Offers(
             provider=slots, ask=p["ask"][slots], total=p["capacity"][slots], busy=p["busy"][slots],
             quality=p["quality"][slots], kind=p["kind"][slots].astype(np.int64), supply=supply,
+            draining=market.draining(listed, tick.start, tick.end),
         )  # fmt: skip
 
     def _optimum(self, tick: Tick, offers: Offers, quote: Quote) -> float:
@@ -350,10 +356,12 @@ class Economy(ColumnarModel):
         market.waiting.drop(started.row)
         duration = jobs["work"] / started.granted
         work = jobs["work"][started.job] * started.quantity / started.granted[started.job]
-        due = Amounts.from_prana(started.unit_price * work)
-        hi, lo = sum_groups(due.hi, due.lo, started.job, n)
-        self._refunds.append((jobs["account"], Amounts(jobs["escrow_hi"], jobs["escrow_lo"]) - Amounts(hi, lo)))
         end, paid = started.start + duration, started.price * jobs["work"]
+        due_in_all = Amounts.from_prana(paid)  # rounded once; its parts sum to it
+        self._refunds.append((jobs["account"], Amounts(jobs["escrow_hi"], jobs["escrow_lo"]) - due_in_all))
+        free_of_charge = (started.price == 0)[started.job]
+        weight = started.quantity * np.where(free_of_charge, 1.0, started.unit_price)
+        due = split_groups(due_in_all, weight, np.searchsorted(started.job, np.arange(n)))
         market.running.append(
             **jobs, start=started.start, end=end, granted=started.granted, price=started.price, paid=paid
         )
@@ -372,10 +380,10 @@ class Economy(ColumnarModel):
 
     def settle(self, tick: Tick) -> None:
         """The ledger executes what the market decided; then every PRANA is counted."""
-        for source, target, amounts in self._payments:
-            self.ledger.pay_escrow(source, target, amounts, "pay")
-        for account, amounts in self._refunds:
-            self.ledger.release(account, amounts)
+        refused = [self.ledger.pay_escrow(*payment, "pay") for payment in self._payments]
+        refused += [self.ledger.release(*refund) for refund in self._refunds]
+        if any(r.any() for r in refused):
+            raise InvariantError(f"tick {tick.number}: what is due must be in escrow, got a payment the ledger refused")
         self._payments.clear()
         self._refunds.clear()
         self.ledger.check(tick.number)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from celluler_sim.book import Floats, Slots
+from celluler_sim.book import Floats
 from celluler_sim.consensus.base import KINDS, Ordered
 from celluler_sim.ledger import Ledger
 from celluler_sim.population import Population
@@ -97,15 +97,3 @@ class Logbook:
                     "book", tick=tick, market=market, side=side, row=np.arange(len(price)), price_prana=price,
                     quantity=quantity,
                 )  # fmt: skip
-
-
-def sum_groups(hi: Slots, lo: Slots, group: Slots, n: int) -> tuple[Slots, Slots]:
-    """Sum exact amounts by group: return (hi, lo), (n,) each.
-
-    The lower limb is summed in two halves of nine digits, so that neither leaves the integers a float holds exactly.
-    """
-    upper, lower = np.divmod(lo, 10**9)
-    sums = [np.bincount(group, part, minlength=n).astype(np.int64) for part in (hi, upper, lower)]
-    carry, lower = np.divmod(sums[2], 10**9)
-    carry, upper = np.divmod(sums[1] + carry, 10**9)
-    return sums[0] + carry, upper * 10**9 + lower

@@ -297,6 +297,7 @@ def test_empty_groups_and_nothing_to_split():
         ([1.0], [0, 1], "none in group 1"),
         ([1.0, 1.0], [0], "got 2 and 1"),
         ([1.0, 1.0], [1, 0], "ascend"),
+        ([1.0, 1.0], [1, 1], "ascend"),
         ([1.0, 1.0], [0, 3], "ascend"),
         ([[1.0, 1.0]], [0, 1], "one column"),
     ],
@@ -307,7 +308,7 @@ def test_bad_splits_are_refused(weight, start, message):
         split_groups(Amounts.from_units([5, 5 * UNITS]), weight, start)
 
 
-@pytest.mark.parametrize(("total", "weights"), [(-1, [1]), (1, [1, -1]), (1, [0, 0]), (1, [])])
+@pytest.mark.parametrize(("total", "weights"), [(-1, [1]), (1, [1, -1]), (1, [3, -1]), (1, [0, 0]), (1, [])])
 def test_bad_integer_splits_are_refused(total, weights):
     """The integer rule refuses the same."""
     with pytest.raises(LedgerError):

@@ -279,6 +279,17 @@ def test_bytes_do_not_depend_on_the_batches(tmp_path: Path, shuffled: bool) -> N
         assert write(tmp_path / str(n), batch_rows, seconds, chunk, shuffled=shuffled) == one
 
 
+def test_bytes_do_not_depend_on_the_batches_where_pages_split(tmp_path: Path) -> None:
+    """Two row groups of several pages each: batches of 7,777 rows must not move where a page ends."""
+    columns = consensus(np.arange(140_000), submitted=np.arange(140_000) ** 2)
+    files = []
+    for batch_rows in (7_777, 140_000):
+        with Recorder(tmp_path / str(batch_rows), batch_rows) as recorder:
+            recorder.log("consensus", **columns)
+        files.append((tmp_path / str(batch_rows) / "consensus.parquet").read_bytes())
+    assert files[0] == files[1]
+
+
 @pytest.mark.parametrize("run", [100, 2999, 3000])
 def test_bytes_do_not_depend_on_how_the_rows_were_sorted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: int

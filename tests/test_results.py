@@ -93,6 +93,7 @@ def test_a_finished_run_is_read_back(finished: Path) -> None:
     run = load_run(finished)
     assert run.folder == finished
     assert run.config == CONFIG
+    assert list(run.config) == list(CONFIG)  # keys in the order in which the scenario was composed
     assert run.summary == {"price": 449.94, "wait_s": None, "jobs": 3, "surplus": None}
     assert list(run.tables) == list(TABLES)
     frame = run.tables["consensus"]

@@ -51,7 +51,8 @@ class ConsumerMaker:
     def endowments(self, n: int, supply: float) -> Floats:
         """Return each consumer's initial PRANA, (n,): lognormal, together the configured share of the supply."""
         draw = self._lognormal("consumer.endowment", n, self.config.endowment_cv)
-        return draw * (self.config.endowment_share * supply / draw.sum())
+        share = min(self.config.endowment_share, 1 - 1e-13)  # floats that sum to the whole may exceed it by rounding
+        return draw * (share * supply / draw.sum())
 
     def _behaviour(self, n: int) -> Slots:
         shares = np.array(list(self.config.behaviours.values()))

@@ -18,6 +18,7 @@ from celluler_sim.mechanisms.base import Allocation, Pricing
 
 T = TypeVar("T")
 ROUNDS = 6  # of allocation in one clearing; a further one is needed only if a start came too late for a request
+ROUND_SHARE = 0.01  # share of the free capacity that must have come back for a further round to be worth it
 CRUMB = 1e-9  # share of a provider's capacity below which it counts as nothing
 
 
@@ -32,6 +33,7 @@ class Offers(Frozen):
     quality: Floats  #  (n,) [0, 1]
     kind: Slots  #      (n,)
     supply: Floats  #   (n, n_resources) free beside the capacity
+    draining: float = 0.0  # units/s, mean over the tick of what providers that are not on offer any more still deliver
 
     @property
     def free(self) -> Floats:
@@ -124,6 +126,14 @@ class ResourceMarket:
         rate = self.fills["quantity"] * self.fills["price"]
         return np.bincount(self.fills["provider"], rate, minlength=n_providers).astype(np.float64)
 
+    def draining(self, listed: npt.NDArray[np.bool_], since: float, now: float) -> float:
+        """Return the mean capacity in use over a tick at providers that are not ``listed``, (n_providers,), units/s."""
+        if listed.all():
+            return 0.0
+        running, released = self.fills, self._released
+        ended = np.maximum(released["end"] - since, 0.0) * released["quantity"] / (now - since)
+        return float(running["quantity"][~listed[running["provider"]]].sum() + ended[~listed[released["provider"]]].sum())
+
     def used(self, n_providers: int) -> Floats:
         """Return the further resources in use per provider, (n_providers, n_resources)."""
         columns = [np.bincount(self.fills["provider"], c, minlength=n_providers) for c in self.fills["used"].T]
@@ -133,7 +143,7 @@ class ResourceMarket:
 
     def quote(self, offers: Offers, tick: int, since: float, now: float) -> Quote:
         """Ask the pricing rule for a price per offer and check what it returns."""
-        capacity = float(offers.total.sum())
+        capacity = float(offers.total.sum()) + offers.draining
         load = Load(
             time=now, elapsed=now - since, utilisation=min(1.0, self.window.mean(since) if since > 0 else 0.0),
             used=self._busy_mean, capacity=capacity, last_price=self.last_price,
@@ -183,6 +193,8 @@ class ResourceMarket:
             owner = np.repeat(np.arange(len(rows)), np.diff(first))
             parts.append((rows[ok], start[ok], owner[fill_ok], offer[fill_ok], quantity[fill_ok]))
             if ok.all():
+                break
+            if np.sum(quantity[~fill_ok]) <= ROUND_SHARE * left.sum():
                 break
             left = np.maximum(left - np.bincount(offer[fill_ok], quantity[fill_ok], minlength=len(willing)), 0.0)
             left[left <= CRUMB * offers.total[willing]] = 0.0

@@ -67,8 +67,8 @@ class Rows:
                 column[self.size : end] = values[name]
         self.size = end
 
-    def rows(self, index: Array) -> dict[str, Array]:
-        """Return copies of some rows."""
+    def rows(self, index: Array | slice) -> dict[str, Array]:
+        """Return copies of some rows, live views of a slice."""
         return {name: column[: self.size][index] for name, column in self._columns.items() if name != "alive"}
 
     def alive(self) -> dict[str, Array]:

@@ -1,8 +1,8 @@
 """Allocation rules: who gets how much from whom. Importing this module registers all of them.
 
-All rules place what they grant in merit order (cheapest price, then free since when, then ask, then row of the book) and never match a
-request with hardware it does not accept or a price above its bid. A request whose minimum exceeds its amount gets
-nothing.
+All rules place what they grant in merit order (cheapest price, then longest free, then ask, then row of the book) and
+never match a request with hardware it does not accept or a price above its bid. A request whose minimum exceeds its
+amount gets nothing.
 """
 
 from __future__ import annotations

@@ -151,7 +151,8 @@ def dominant_grants(stage: Placement, claims: Claims) -> Floats:
     whole = np.append(book.capacity.sum(), book.supply.sum(axis=0))
     demand = np.column_stack([book.amount, book.demand])  # of one task: the whole request
     pace = claims.weight / np.maximum(_dominant_share(whole, demand), np.finfo(float).tiny)
-    most, least = claims.amount / book.amount, claims.minimum / book.amount
+    asked = np.where(book.amount > 0, book.amount, 1.0)
+    most, least = claims.amount / asked, claims.minimum / asked
 
     def covered(rows: Slots) -> Floats | None:
         """Return the tasks of ``rows`` if each is given its least, else None."""

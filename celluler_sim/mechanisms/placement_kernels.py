@@ -1,7 +1,7 @@
 """Compiled placement: who takes from which offer, given how much each request has been granted.
 
-Requests come in the rule's order. Offers stand in merit order (price, then free since when, then ask, then row), sorted into
-classes that are alike in hardware and in who can afford them; a request may draw on some classes, from each as much as
+Requests come in the rule's order. Offers stand in merit order (price, then free since when, then ask, then row of the
+book), sorted into classes that are alike in hardware and in who can afford them; a request may draw on some classes, from each as much as
 its quota says. Within a class prices rise, so what a request cannot afford is the tail of each class.
 
 Inner functions are inlined by force: only then does the compiler drop the reference counting of the arrays they are

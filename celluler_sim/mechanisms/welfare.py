@@ -49,9 +49,10 @@ def optimal_gain(book: Book) -> float:
     from celluler_sim.mechanisms.compatibility import classify
 
     classes = classify(book, bands=0)
-    if not classes.eligible.any():
+    rows = _affordable(book, classes)
+    if not len(rows):
         return 0.0
-    granted, sold, _ = _crossing(book, classes, classes.suits, _affordable(book, classes))
+    granted, sold, _ = _crossing(book, classes, classes.suits, rows)
     return _value(book, granted, sold)
 
 
@@ -63,6 +64,8 @@ def _affordable(book: Book, classes: Compatibility) -> Slots:
     """Return the rows that could pay for some offer that suits them."""
     from celluler_sim.mechanisms.compatibility import cheapest
 
+    if not classes.eligible.any():
+        return np.empty(0, np.int64)
     return np.flatnonzero(
         classes.eligible & (book.bid >= cheapest(book, classes.offer_class, classes.suits)[classes.request_class])
     )

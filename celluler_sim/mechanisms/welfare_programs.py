@@ -143,6 +143,8 @@ def _pairs(book: Book, worth: Floats) -> tuple[Slots, Slots]:
         suits &= gains | (book.minimum > 0)[:, None]
     else:
         suits &= gains & (book.minimum[:, None] <= book.capacity[None, :])
+    for k in range(book.supply.shape[1]):
+        suits &= (book.demand[:, k] <= 0)[:, None] | (book.supply[:, k] > 0)[None, :]
     request, offer = np.nonzero(suits)
     return request.astype(np.int64), offer.astype(np.int64)
 
@@ -169,10 +171,10 @@ def _best_pairs(book: Book, worth: Floats, request: Slots, offer: Slots, unit: f
         program.constrain(np.zeros(p), np.inf, (pair, pair, 1.0), (pair, switch, -minimum[request]))
         program.constrain(np.full(book.n_requests, -np.inf), 1.0, (request, switch, 1.0))
     for k in range(book.supply.shape[1]):
-        supply = book.supply[:, k]
-        full = max(float(supply.max()), np.finfo(float).tiny)
-        need = book.demand[request, k] / amount[request]
-        program.constrain(np.full(book.n_offers, -np.inf), supply / full, (offer, pair, need / full))
+        needs = np.flatnonzero(book.demand[request, k] > 0)
+        row = offer[needs]
+        share = book.demand[request[needs], k] / amount[request[needs]] / book.supply[row, k]
+        program.constrain(np.full(book.n_offers, -np.inf), 1.0, (row, needs, share))
     return program
 
 
@@ -183,12 +185,11 @@ def _feasible(book: Book, request: Slots, offer: Slots, quantity: Floats) -> Fil
     uses = np.column_stack([np.ones(len(request)), need])
     for use, limit in zip(uses.T, np.column_stack([book.capacity, book.supply]).T, strict=True):
         total = np.bincount(offer, quantity * use, minlength=book.n_offers)
-        over = np.flatnonzero(total > limit)
-        factor = np.ones(book.n_offers)
-        factor[over] = limit[over] / total[over]
+        factor = np.divide(limit, total, out=np.ones(book.n_offers), where=total > limit)
         quantity = np.where(use > 0, quantity * factor[offer], quantity)
     granted = np.bincount(request, quantity, minlength=book.n_requests)
-    quantity *= np.where(granted > book.amount, book.amount / np.maximum(granted, np.finfo(float).tiny), 1.0)[request]
-    granted = np.minimum(granted, book.amount)
+    over = granted > book.amount
+    quantity *= np.divide(book.amount, granted, out=np.ones(book.n_requests), where=over)[request]
+    granted[over] = book.amount[over]
     kept = (quantity > 0) & (granted >= book.minimum * (1 - TOLERANCE))[request]
     return Fills(request[kept], offer[kept], quantity[kept])

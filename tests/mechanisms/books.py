@@ -1,5 +1,7 @@
 """Hypothesis strategies for books: every feature a market can have, small enough to read when a law is broken."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -39,7 +41,7 @@ def books(  # noqa: PLR0917
     amount[requests(st.integers(0, 19)) == 0] = 0.0
     capacity[offers(st.integers(0, 9)) == 0] = 0.0
     k = draw(st.integers(0, 2)) if resources else 0
-    return Book.of(
+    book = Book.of(
         time=0.0,
         split=divisible or draw(st.booleans()),
         bid=requests(money if finite_bids else st.one_of(money, st.just(np.inf))),
@@ -50,14 +52,18 @@ def books(  # noqa: PLR0917
         kinds=np.array(draw(st.lists(st.integers(0, 2**KINDS - 1), min_size=n, max_size=n)), np.uint64)
         if not one_kind
         else np.full(n, 1, np.uint64),
-        demand=np.array([requests(st.one_of(st.just(0.0), quantities())) for _ in range(k)]).T.reshape(n, k),
         provider=_providers(draw, m),
         ask=ask,
         price=_prices(draw, ask, one_price=one_price),
         capacity=capacity,
         sold=offers(st.one_of(st.just(0.0), quantities(scale))),
         kind=np.zeros(m) if one_kind else offers(st.integers(0, KINDS - 1)),
-        supply=np.array([offers(st.one_of(st.just(0.0), quantities())) for _ in range(k)]).T.reshape(m, k),
+    )
+    some = st.one_of(st.just(0.0), quantities())
+    return replace(
+        book,
+        demand=np.array([requests(some) for _ in range(k)]).T.reshape(n, k),
+        supply=np.array([offers(some) for _ in range(k)]).T.reshape(m, k),
     )
 
 

@@ -89,15 +89,14 @@ def test_nobody_is_asked_twice(name: str, book: Book, data: st.DataObject):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LastOnly:
-    """A deliberately bad rule: all capacity of the first offer goes to the last request, if there are two or more."""
+class FirstInCompany:
+    """A deliberately bad rule: the first request takes all it can of the first offer, but only if others are there."""
 
-    claims: ClassVar[frozenset[Law]] = frozenset({Law.RESPECTS_ORDER, Law.ENVY_FREE})
+    claims: ClassVar[frozenset[Law]] = frozenset({Law.RESPECTS_ORDER, Law.ENVY_FREE, Law.NON_WASTEFUL})
 
     def allocate(self, book: Book, rng: np.random.Generator) -> Fills:  # noqa: ARG002, D102 - as the protocol says
-        last = book.n_requests - 1
-        rows = np.array([last] if last > 0 and book.n_offers and book.amount[last] > 0 else [], np.int64)
-        return Fills(rows, np.zeros(len(rows), np.int64), np.minimum(book.amount[rows], book.capacity[:1].sum()))
+        rows = np.arange(1 if book.n_requests > 1 else 0)
+        return Fills(rows, rows.copy(), np.minimum(book.amount[rows], book.capacity[rows]))
 
 
 BREAKERS: dict[Law, tuple[Any, Book]] = {
@@ -105,11 +104,11 @@ BREAKERS: dict[Law, tuple[Any, Book]] = {
     Law.ENVY_FREE: (allocation.FirstCome(), Book.of(amount=[4, 4], capacity=[4])),
     Law.EFFICIENT: (allocation.FairShare(), Book.of(bid=[9, 5], amount=[4, 4], capacity=[4])),
     Law.ANONYMOUS: (allocation.FirstCome(), Book.of(amount=[4, 4], capacity=[4])),
-    Law.RESPECTS_ORDER: (LastOnly(), Book.of(amount=[2, 2, 2], capacity=[9])),
+    Law.RESPECTS_ORDER: (FirstInCompany(), Book.of(amount=[2, 2], capacity=[9])),
     Law.STRATEGY_PROOF: (allocation.Proportional(), Book.of(amount=[4, 4], capacity=[4])),
     Law.RESOURCE_MONOTONE: (
         allocation.LiteralFairShare(),
-        Book.of(amount=[9, 9], capacity=[2, 2], kinds=[3, 2], kind=[0, 1]),
+        Book.of(amount=[9, 9], kinds=[1, 1], capacity=[4, 0], kind=[0, 1]),
     ),
     Law.SHARING_INCENTIVE: (allocation.Priority(), Book.of(amount=[4, 4], weight=[1, 2], capacity=[4])),
 }
@@ -128,7 +127,7 @@ def test_each_check_catches_a_rule_that_breaks_the_law(law: Law):
 
 
 def test_broken_claims_of_a_rule_from_outside_are_named():
-    """The last of three takes all: it would not be served alone in front, and the others envy it."""
-    broken = broken_claims(LastOnly(), Book.of(amount=[2, 2, 2], capacity=[2]))
-    assert set(broken) == {Law.ENVY_FREE}
-    assert "request 0 gets 0, request 2 gets 2" in broken[Law.ENVY_FREE]
+    """The first of two takes all there is: alone it would get nothing, and the second envies it; nothing is wasted."""
+    broken = broken_claims(FirstInCompany(), Book.of(amount=[2, 2], capacity=[2]))
+    assert set(broken) == {Law.RESPECTS_ORDER, Law.ENVY_FREE}
+    assert "request 1 gets 0, request 0 gets 2" in broken[Law.ENVY_FREE]

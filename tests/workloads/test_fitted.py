@@ -61,6 +61,12 @@ def test_without_wandering_and_followers_arrivals_are_poisson():
     assert_allclose([len(times) / 20_000, gaps.std() / gaps.mean(), n.var() / n.mean()], 1.0, rtol=0.07)
 
 
+def test_only_followers_are_delayed():
+    """However far behind followers come, an arrival that has none comes when it comes."""
+    on_time = arrivals(single=0.5, spread=1e9).times(np.random.default_rng(5), 10_000.0)
+    assert_allclose(len(on_time), 5_000, rtol=0.05)
+
+
 def test_followers_and_wandering_keep_the_mean_and_add_variance():
     """Half of all arrivals bring a follower on average: variance over mean rises from 1 to 1 + 2 * 0.5 / 0.5."""
     times = arrivals(single=0.5, spread=0.01).times(np.random.default_rng(2), 100_000.0)

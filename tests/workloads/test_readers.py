@@ -142,6 +142,7 @@ def test_one_flipped_byte_never_escapes_as_another_error(tmp_path_factory, at, b
         ("LS,Failed", "XX,Failed", 4, "qos"),
         ("90000,90300", "1,90300", 4, "creation_time"),
         ("110000,110400", "110000,109999", 6, "deletion_time"),
+        ("100000,100060", "100000,99999", 5, "deletion_time"),
         ("86520,86420", "86520,86399", 3, "scheduled_time"),
         ("86520,86420", "86520,x", 3, "scheduled_time"),
         ("2,1000", "2,500", 3, "gpu_milli"),

@@ -10,6 +10,8 @@ from celluler_sim.errors import ScenarioError, TraceError
 from celluler_sim.streams import Streams
 from celluler_sim.workloads import GpuCluster, LlmClients, LlmRequests
 from celluler_sim.workloads.clients import clients_from
+from celluler_sim.workloads.cluster import patience_beyond
+from celluler_sim.workloads.llm_clients import _tokens
 from celluler_sim.workloads.readers import read_llm_client_rates, read_llm_client_tokens
 from tests.shared_data import shared
 from tests.workloads.small_traces import NODES, PODS, RATES, REQUESTS, TOKENS, write
@@ -45,6 +47,12 @@ def test_pods_become_jobs_by_hand(cluster):
     assert np.all(jobs["patience"][[0, 1, 2, 4]] >= [0, 20, 100, 0])
     assert_allclose(jobs["demand"][:3], [[4, 4], [8, 8], [1, 1]])
     assert np.isnan(jobs["value"]).all()
+
+
+def test_patience_is_drawn_above_what_was_waited_already():
+    """Who has waited 1,287 s, as 70 % would not have, waits 3,244 s with the draw 0.36: 0.7 + 0.36 * 0.3 = 0.808."""
+    assert_allclose(patience_beyond(np.array([1287.0, 1287.0]), np.array([0.0, 0.36])), [1287, 3244])
+    assert_allclose(patience_beyond(np.array([1e6, 0.0]), np.array([0.5, 0.808])), [1e6, 3244])
 
 
 def test_pods_that_name_models_accept_only_those_at_the_slowest_ones_flops(cluster):
@@ -206,6 +214,14 @@ def test_gaps_in_token_figures_are_filled(tmp_path):
     assert_allclose(clients.context, [[100], [100]])
     assert_allclose(clients.generated_spread, 0)
     assert_array_equal(clients.weibull, [[False, False], [False, True]])
+
+
+def test_tokens_vary_around_their_mean():
+    """Lognormal tokens: mean 1,000 and, with a spread of 1 in the log, median 1,000 / e^0.5; without, all the same."""
+    normal = np.random.default_rng(0).standard_normal(200_000)
+    drawn = _tokens(normal, np.full(200_000, 1000.0), np.ones(200_000))
+    assert_allclose([drawn.mean(), np.median(drawn)], [1000, 606.5], rtol=0.02)
+    assert_allclose(_tokens(normal[:9], np.full(9, 7.0), np.zeros(9)), 7)
 
 
 def test_windows_must_follow_each_other(tmp_path):
