@@ -49,7 +49,9 @@ def figures(job: tuple[str, str, int]) -> list[float]:
     return [float(summary[name] or 0.0) for name in FIGURES]
 
 
-def compare(replicates: int, scenario: str = "compute_congestion", workers: int = 2) -> dict[str, dict[str, np.ndarray]]:
+def compare(
+    replicates: int, scenario: str = "compute_congestion", workers: int = 2
+) -> dict[str, dict[str, np.ndarray]]:
     """Return per change and figure (relative difference of means, low, high) with 95 % intervals."""
     jobs = [(scenario, change, r) for r in range(replicates) for change in CHANGES]
     with ProcessPoolExecutor(workers) as pool:

@@ -14,6 +14,7 @@ from celluler_sim.errors import MechanismError
 Floats = npt.NDArray[np.float64]
 Slots = npt.NDArray[np.int64]
 Masks = npt.NDArray[np.uint64]
+Codes = npt.NDArray[np.int8]
 
 ANY_KIND = np.uint64(0xFFFFFFFFFFFFFFFF)
 
@@ -67,7 +68,11 @@ class Book(Frozen):
     quality: Floats  #   (n_offers,) [0, 1]
     kind: Slots  #       (n_offers,) hardware kind, 0 to 63
     supply: Floats  #    (n_offers, n_resources) free beside the capacity
-    available: Floats  # (n_offers,) s, since when the free capacity has been free; of one price the earliest is taken first
+    available: (
+        Floats  # (n_offers,) s, since when the free capacity has been free; of one price the earliest is taken first
+    )
+    ready: Floats  #     (n_requests,) s, when it became final
+    exposed: Codes  #    (n_requests,) what the consensus lets a proposer do to it: 0 nothing, 1 front-run, 2 sandwich
     split: bool = True  # whether one request may be served by several offers at once
 
     @property
@@ -90,7 +95,7 @@ class Book(Frozen):
         >>> Book.of(amount=[2, 5], capacity=[4]).n_requests
         2
         """
-        given = {name: np.array(list(value)) for name, value in columns.items()}
+        given = {name: list(value) for name, value in columns.items()}
         requests, offers = cls._sides()
         if unknown := given.keys() - requests.keys() - offers.keys():
             raise TypeError(f"Book has no column {min(unknown)!r}; it has {sorted(requests | offers)}")
@@ -99,7 +104,7 @@ class Book(Frozen):
             n = max((len(v) for k, v in given.items() if k in side), default=0)
             for name, (default, dtype) in side.items():
                 if name in given:
-                    full[name] = given[name].astype(dtype)
+                    full[name] = np.array(given[name], dtype)  # at once: int beside uint64 would make floats
                 elif name in ("demand", "supply"):
                     full[name] = np.zeros((n, 0))
                 elif name in ("request_id", "consumer", "provider"):
@@ -112,9 +117,19 @@ class Book(Frozen):
     def _sides() -> tuple[dict[str, tuple[Any, Any]], dict[str, tuple[Any, Any]]]:
         f, i, u = np.float64, np.int64, np.uint64
         requests = {
-            "request_id": (0, i), "consumer": (0, i), "bid": (np.inf, f), "amount": (1.0, f), "minimum": (0.0, f),
-            "weight": (1.0, f), "deadline": (np.inf, f), "submitted": (0.0, f), "kinds": (ANY_KIND, u), "demand": (0.0, f),
-        }  # fmt: skip
+            "request_id": (0, i),
+            "consumer": (0, i),
+            "bid": (np.inf, f),
+            "amount": (1.0, f),
+            "minimum": (0.0, f),
+            "weight": (1.0, f),
+            "deadline": (np.inf, f),
+            "submitted": (0.0, f),
+            "kinds": (ANY_KIND, u),
+            "demand": (0.0, f),
+            "ready": (0.0, f),
+            "exposed": (0, np.int8),
+        }
         offers = {
             "provider": (0, i), "ask": (0.0, f), "price": (0.0, f), "capacity": (1.0, f), "sold": (0.0, f),
             "available": (0.0, f),
@@ -131,6 +146,8 @@ class Fills(Frozen):
     offer_row: Slots  #   (n_fills,)
     quantity: Floats  #   (n_fills,) units/s, > 0
     relaxed: bool = False  # a constraint (a share cap, say) could not be met and was relaxed
+    price: Floats | None = None  # (n_fills,) PRANA per unit, where the rule sets prices itself; else the offers' quotes
+    skim: Floats | None = None  #  (n_fills,) PRANA per unit of it that a proposer takes
 
     def granted(self, book: Book) -> Floats:
         """Return the capacity granted to each request, (n_requests,), units/s."""
@@ -159,15 +176,18 @@ def check_fills(name: str, book: Book, fills: Fills) -> None:
         raise MechanismError(f"{name} must {rule}, got {value}")
 
     r, o, q = fills.request_row, fills.offer_row, fills.quantity
-    if not (isinstance(q, np.ndarray) and r.shape == o.shape == q.shape and q.ndim == 1):
-        fail("return three columns of one length", (np.shape(r), np.shape(o), np.shape(q)))
+    if not all(isinstance(c, np.ndarray) and c.ndim == 1 and len(c) == len(r) for c in (r, o, q)):
+        fail("return three columns of one length", f"shapes {np.shape(r)}, {np.shape(o)}, {np.shape(q)}")
     if not len(q):
         return
+    types = (np.int64, np.int64, np.float64)
+    if not all(c.dtype.kind in "iuf" and np.can_cast(c.dtype, t) for c, t in zip((r, o, q), types, strict=True)):
+        fail("return whole numbers as rows and floats as quantities", f"{r.dtype}, {o.dtype} and {q.dtype}")
     if not np.isfinite(q).all() or q.min() <= 0:
         fail("grant finite quantities above 0 units/s", q[~(np.isfinite(q) & (q > 0))][0])
     if r.min() < 0 or r.max() >= book.n_requests or o.min() < 0 or o.max() >= book.n_offers:
         fail("name rows of the book", (int(r.max()), int(o.max())))
-    slack = TOLERANCE * max(1.0, float(book.amount.max()), float(book.capacity.max()))
+    slack = TOLERANCE * max(float(book.amount.max()), float(book.capacity.max()))
     granted, sold = fills.granted(book), fills.sold(book)
     if (worst := np.max(sold - book.capacity)) > slack:
         fail("sell no more than an offer's free capacity", f"{worst:g} units/s too much")
@@ -178,8 +198,13 @@ def check_fills(name: str, book: Book, fills: Fills) -> None:
             "grant at least a request's minimum or nothing",
             float(granted[(granted > 0) & (granted < book.minimum - slack)][0]),
         )
-    if np.any(book.price[o] > book.bid[r] * (1 + TOLERANCE) + TOLERANCE):
-        fail("charge no request more than its bid", float((book.price[o] - book.bid[r]).max()))
+    price = book.price[o] if fills.price is None else fills.price
+    if price.shape != q.shape or (
+        fills.price is not None and not np.all(np.isfinite(price) & (price >= book.ask[o] * (1 - TOLERANCE)))
+    ):
+        fail("set a finite price per fill, at or above the ask", price[:3])
+    if np.any(price > book.bid[r] * (1 + TOLERANCE)):
+        fail("charge no request more than its bid", float((price - book.bid[r]).max()))
     if not np.all((book.kinds[r] >> book.kind[o].astype(np.uint64)) & np.uint64(1)):
         fail("use hardware that the request accepts", "another kind")
     if book.supply.shape[1]:

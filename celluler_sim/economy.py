@@ -14,6 +14,7 @@ from celluler_sim.agents.consumer import Consumer, ConsumerMaker
 from celluler_sim.agents.provider import Provider, ProviderMaker
 from celluler_sim.behaviours.consumer import Outlook, Wants
 from celluler_sim.book import Floats, Slots
+from celluler_sim.columnar import ColumnarModel
 from celluler_sim.consensus.base import OFFER, REQUEST, WITHDRAW, Ordered, Transactions
 from celluler_sim.errors import InvariantError
 from celluler_sim.ledger import SUPPLY_PRANA, Amounts, Ledger, split_groups
@@ -21,7 +22,6 @@ from celluler_sim.logbook import Logbook
 from celluler_sim.markets.resource import Offers, Quote, ResourceMarket, Started
 from celluler_sim.markets.rows import Rows
 from celluler_sim.mechanisms.welfare import optimal_gain
-from celluler_sim.columnar import ColumnarModel
 from celluler_sim.population import Population
 from celluler_sim.recorder import Recorder
 from celluler_sim.streams import Streams
@@ -81,6 +81,7 @@ class Economy(ColumnarModel):
             split=setup.market.split, n_resources=len(setup.workload.resources),
         )  # fmt: skip
         self._open_books()
+        self._make_validators()
         self._make_providers()
         self._make_consumers()
 
@@ -94,9 +95,19 @@ class Economy(ColumnarModel):
     def _open_books(self) -> None:
         f, i, n_resources = np.float64, np.int64, self.market.n_resources
         self.held = Rows(
-            {"when": np.inf}, job=i, consumer=i, born=f, when=f, value=f, amount=f, work=f, deadline=f, give_up=f, kinds=np.uint64,
+            {"when": np.inf},
+            job=i,
+            consumer=i,
+            born=f,
+            when=f,
+            value=f,
+            amount=f,
+            work=f,
+            deadline=f,
+            give_up=f,
+            kinds=np.uint64,
             demand=(f, n_resources),
-        )  # fmt: skip
+        )
         self.sent = Rows(number=i, kind=np.int8, sender=i, validator=i, submitted=f)  # not final yet
         self.orders = Rows(number=i, provider=i, ask=f)  # what offers and withdrawals among them say
         self._n_jobs = self._n_fills = self._n_transactions = self._n_ordered = self._n_entrants = 0
@@ -107,6 +118,14 @@ class Economy(ColumnarModel):
         self._day_price = self.setup.pricing.base_price
         self._day_utilisation = 0.5
         self._latencies: Floats = np.empty(0)
+
+    def _make_validators(self) -> None:
+        """Open an account for every validator and lock its stake."""
+        stakes = getattr(self.setup.consensus, "stakes", None)
+        stake = np.zeros(self.setup.consensus.n_validators) if stakes is None else np.asarray(stakes(), float)
+        locked = Amounts.from_prana(stake)
+        self.validators = self.ledger.open_accounts(len(stake), locked)
+        self.ledger.stake(self.validators, locked)
 
     def _make_providers(self) -> None:
         setup, machines = self.setup, self.setup.workload.machines()
@@ -163,7 +182,8 @@ class Economy(ColumnarModel):
         outlook = Outlook(
             self.market.last_price, pricing.time_factor, pricing.window_seconds, self.setup.agents.consumers.postpone_s
         )
-        uniform = self.streams.draws("consumer.decision", tick.number).uniform(jobs["job"])
+        job = jobs["consumer"], jobs["born"]
+        uniform = consumers_.job_draws(self.streams, "consumer.decision", *job, tick.number)
         behaviour = self.consumers["behaviour"][jobs["consumer"]]
         wants = Wants(now, jobs["value"], jobs["work"], jobs["give_up"])
         decision = consumers_.decide(wants, behaviour, self.consumer_rules, outlook, uniform)
@@ -205,22 +225,22 @@ class Economy(ColumnarModel):
         submitted = jobs.pop("when")
         consumer = jobs["consumer"]
         validator = self.consumers["validator"][consumer].astype(np.int64)
-        number = self._send(REQUEST, account[ok], validator, submitted)
+        number = self._send(REQUEST, account[ok], validator, submitted, jobs["bid"])
         self.market.mempool.append(
             **jobs, transaction=number, account=account[ok], submitted=submitted, ready=np.full(n, np.nan),
             weight=self.consumers["weight"][consumer], least=jobs["amount"] * self.setup.agents.consumers.min_share,
-            escrow_hi=escrow.hi[ok], escrow_lo=escrow.lo[ok],
+            escrow_hi=escrow.hi[ok], escrow_lo=escrow.lo[ok], conduct=0, proposer=-1,
         )  # fmt: skip
         self._row["submitted"], self._row["refused"] = n, int(refused.sum())
 
-    def _send(self, kind: int, sender: Slots, validator: Slots, submitted: Floats) -> Slots:
+    def _send(self, kind: int, sender: Slots, validator: Slots, submitted: Floats, bid: Floats | None = None) -> Slots:
         """Hand transactions to their validators and return their numbers."""
         n = len(sender)
         if not n:
             return np.empty(0, np.int64)
         number = self._n_transactions + np.arange(n)
         self._n_transactions += n
-        batch = Transactions(number, np.full(n, kind, np.int8), sender, validator, submitted)
+        batch = Transactions(number, np.full(n, kind, np.int8), sender, validator, submitted, bid)
         self.network.submit(batch)
         self.sent.append(number=number, kind=batch.kind, sender=sender, validator=validator, submitted=submitted)
         return number
@@ -245,6 +265,8 @@ class Economy(ColumnarModel):
         rows = np.searchsorted(pool["transaction"], ordered.number[requests])
         arrived = pool.rows(rows)
         arrived["ready"] = ordered.final[requests]
+        if ordered.conduct is not None and ordered.proposer is not None:
+            arrived["conduct"], arrived["proposer"] = ordered.conduct[requests], ordered.proposer[requests]
         pool.drop(rows)
         self.market.waiting.append(**arrived)
         places = np.searchsorted(self.orders["number"], ordered.number[~requests])
@@ -272,9 +294,9 @@ class Economy(ColumnarModel):
         """Service that has ended is paid for, and its capacity is free again, from the very moment it ended."""
         fills, jobs = self.market.complete(tick.end)
         due = Amounts(fills["due_hi"], fills["due_lo"])
-        paid = fills["price"] * fills["work"]
         provider = fills["provider"]
-        self._payments.append((fills["account"], self.providers["account"][provider], due))
+        self._payments.append((fills["account"], self.providers["account"][provider], self._skim(fills, due)))
+        paid = (fills["price"] - fills["skim"]) * fills["work"]
         np.add.at(self.providers["earned"], provider, paid)
         consumer = jobs["consumer"]
         spent, worth = jobs["paid"], jobs["value"] * jobs["work"]
@@ -282,6 +304,19 @@ class Economy(ColumnarModel):
         np.add.at(self.consumers["surplus"], consumer, worth - spent)
         self.log.jobs(self.market.name, "finished", jobs)
         self._row["finished"], self._row["revenue_prana"] = len(consumer), float(paid.sum())
+
+    def _skim(self, fills: Columns, due: Amounts) -> Amounts:
+        """Let proposers have what they took; return what is left for the providers."""
+        rows = np.flatnonzero(fills["skim"] > 0)
+        if not len(rows):
+            return due
+        shares = np.stack([fills["skim"][rows], fills["price"][rows] - fills["skim"][rows]], axis=1)
+        parts = split_groups(due[rows], shares.ravel(), 2 * np.arange(len(rows)))
+        skim = parts[::2]
+        self._payments.append((fills["account"][rows], self.validators[fills["proposer"][rows]], skim))
+        hi, lo = due.hi.copy(), due.lo.copy()
+        hi[rows], lo[rows] = parts.hi[1::2], parts.lo[1::2]
+        return Amounts(hi, lo)
 
     def clear(self, tick: Tick) -> None:
         """Quote, allocate, reserve; those whose patience has ended leave."""
@@ -306,23 +341,33 @@ class Economy(ColumnarModel):
         begun = market.running.rows(slice(market.running.size - fresh, None))
         surplus = (begun["value"] - begun["price"]) * begun["work"]
         costs = self.providers["energy_cost"] + self.providers["capital_cost"]
-        margin = (fills["price"] - costs[fills["provider"]]) * fills["work"]
+        margin = (fills["price"] - fills["skim"] - costs[fills["provider"]]) * fills["work"]
         gain = np.sum(begun["bid"] * started.granted) - np.sum(offers.ask[started.offer] * started.quantity)
         self._row |= {
-            "price_prana": quote.mean, "window_utilisation": quote.load.utilisation, "capacity": quote.load.capacity,
-            "busy": float(before + new) / tick.seconds, "providers": len(self.providers), "queue": len(market.waiting),
-            "granted": fresh, "sold_work": float(fills["work"].sum()),
+            "price_prana": quote.mean,
+            "window_utilisation": quote.load.utilisation,
+            "capacity": quote.load.capacity,
+            "busy": float(before + new) / tick.seconds,
+            "providers": len(self.providers),
+            "queue": len(market.waiting),
+            "granted": fresh,
+            "sold_work": float(fills["work"].sum()),
             "consumer_surplus_prana": float(surplus.sum()),
-            "provider_surplus_prana": float(margin.sum()), "gain_prana": float(gain), "optimum_prana": optimum,
+            "provider_surplus_prana": float(margin.sum()),
+            "skimmed_prana": float(np.sum(fills["skim"] * fills["work"])),
+            "gain_prana": float(gain),
+            "optimum_prana": optimum,
             "relaxed": started.relaxed,
-        }  # fmt: skip
+        }
 
     def _offers(self, tick: Tick) -> Offers:
         p, market = self.providers, self.market
         p["busy"][:] = market.busy(p.size)
         listed = p["offering"] & p.active & (p["quality"] >= market.min_quality)
         slots = np.flatnonzero(listed)
-        supply = (self.supply - market.used(len(self.supply)))[slots] if market.n_resources else np.zeros((len(slots), 0))
+        supply = (
+            (self.supply - market.used(len(self.supply)))[slots] if market.n_resources else np.zeros((len(slots), 0))
+        )
         return Offers(
             provider=slots, ask=p["ask"][slots], total=p["capacity"][slots], busy=p["busy"][slots],
             quality=p["quality"][slots], kind=p["kind"][slots].astype(np.int64), supply=supply,
@@ -330,7 +375,7 @@ class Economy(ColumnarModel):
         )  # fmt: skip
 
     def _optimum(self, tick: Tick, offers: Offers, quote: Quote) -> float:
-        """Return the largest gain from trade per second that this clearing allows at its price, PRANA/s, now and then."""
+        """Return the largest gain from trade per second that this clearing allows, PRANA/s, now and then."""
         every = self.setup.record.optimum_every
         if not every or tick.number % every:
             return float("nan")
@@ -345,8 +390,9 @@ class Economy(ColumnarModel):
         self._row["demand"] = wanted
         load = wanted / max(quote.load.capacity, 1e-300)
         if load > self._peak[0] * 1.01:
-            r, w = r.alive(), w.alive()
-            price, quantity = np.concatenate([r["bid"], w["bid"]]), np.concatenate([r["granted"], w["amount"]])
+            held, open_ = r.alive(), w.alive()
+            price = np.concatenate([held["bid"], open_["bid"]])
+            quantity = np.concatenate([held["granted"], open_["amount"]])
             self._peak = load, tick.number, {"request": (price, quantity), "offer": (offers.ask, offers.total)}
 
     def _start(self, started: Started, offers: Offers, tick: Tick) -> Columns:
@@ -367,19 +413,29 @@ class Economy(ColumnarModel):
         )
         share = started.quantity / jobs["amount"][started.job]
         fills: Columns = {
-            "fill": self._n_fills + np.arange(len(work)), "job": jobs["job"][started.job],
-            "consumer": jobs["consumer"][started.job], "account": jobs["account"][started.job],
-            "provider": offers.provider[started.offer], "quantity": started.quantity, "price": started.unit_price,
-            "work": work, "start": started.start[started.job], "end": end[started.job], "due_hi": due.hi,
-            "due_lo": due.lo, "used": jobs["demand"][started.job] * share[:, None],
-        }  # fmt: skip
+            "fill": self._n_fills + np.arange(len(work)),
+            "job": jobs["job"][started.job],
+            "consumer": jobs["consumer"][started.job],
+            "account": jobs["account"][started.job],
+            "provider": offers.provider[started.offer],
+            "quantity": started.quantity,
+            "price": started.unit_price,
+            "work": work,
+            "start": started.start[started.job],
+            "end": end[started.job],
+            "due_hi": due.hi,
+            "due_lo": due.lo,
+            "skim": started.skim,
+            "proposer": jobs["proposer"][started.job],
+            "used": jobs["demand"][started.job] * share[:, None],
+        }
         self._n_fills += len(work)
         market.fills.append(**fills)
         self.log.fills(tick.number, market.name, fills)
         return fills
 
     def settle(self, tick: Tick) -> None:
-        """The ledger executes what the market decided; then every PRANA is counted."""
+        """Have the ledger execute what the market decided; then count every PRANA."""
         refused = [self.ledger.pay_escrow(*payment, "pay") for payment in self._payments]
         refused += [self.ledger.release(*refund) for refund in self._refunds]
         if any(r.any() for r in refused):
@@ -390,7 +446,7 @@ class Economy(ColumnarModel):
         self.log.drain(tick.number, self.ledger)
 
     def learn(self, tick: Tick) -> None:
-        """Providers account for their profit, revise asks, leave and enter; it shows once it is ordered."""
+        """Let providers account for profit, revise asks, leave and enter; it shows once it is ordered."""
         p, config = self.providers, self.setup.agents.providers
         p["busy"][:] = self.market.busy(p.size)
         p["earning"][:] = self.market.earning(p.size)

@@ -318,7 +318,7 @@ class Ledger:
             )
         return column
 
-    def _move(  # noqa: PLR0917
+    def _move(
         self, kind: str, giving: Bucket, source: Accounts, taking: Bucket, target: Accounts, amounts: Amounts
     ) -> Refused:  # fmt: skip
         """Check a batch, carry it out and log it."""

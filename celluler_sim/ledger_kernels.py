@@ -28,7 +28,7 @@ _FEW = 16  # groups up to this size are searched part by part
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def move(  # noqa: PLR0917
+def move(
     giving: Limbs, source: Limbs, taking: Limbs, target: Limbs, hi: Limbs, lo: Limbs, refused: Mask
 ) -> None:  # fmt: skip
     """Carry out transfers in row order, in place; one that its source cannot cover is refused and changes nothing.
@@ -281,7 +281,7 @@ def _split(hi: int, lo: int, weight: Floats, part_hi: Limbs, part_lo: Limbs) -> 
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def split_groups(  # noqa: PLR0917
+def split_groups(
     hi: Limbs, lo: Limbs, weight: Floats, start: Limbs, part_hi: Limbs, part_lo: Limbs
 ) -> int:  # fmt: skip
     """Split amount ``g`` over parts ``start[g]`` to ``start[g + 1]`` by largest remainders.

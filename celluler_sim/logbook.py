@@ -43,10 +43,21 @@ class Logbook:
         if not len(fills["fill"]):
             return
         self.recorder.log(
-            "fills", fill=fills["fill"], tick=tick, market=market, job=fills["job"], consumer=fills["consumer"],
-            provider=fills["provider"], quantity=fills["quantity"], price_prana=fills["price"], work=fills["work"],
-            start_s=fills["start"], end_s=fills["end"],
-        )  # fmt: skip
+            "fills",
+            fill=fills["fill"],
+            tick=tick,
+            market=market,
+            job=fills["job"],
+            consumer=fills["consumer"],
+            provider=fills["provider"],
+            quantity=fills["quantity"],
+            price_prana=fills["price"],
+            skim_prana=fills["skim"],
+            proposer=fills["proposer"],
+            work=fills["work"],
+            start_s=fills["start"],
+            end_s=fills["end"],
+        )
 
     def transactions(self, sent: Columns, ordered: Ordered | None, place: int) -> None:
         """Log transactions that became final, in order from ``place``, or that expired (``ordered`` is None)."""
@@ -55,11 +66,16 @@ class Logbook:
             return
         nan = np.full(n, np.nan)
         self.recorder.log(
-            "transactions", transaction=sent["number"], kind=Coded(sent["kind"], KINDS), sender=sent["sender"],
-            validator=sent["validator"], submitted_s=sent["submitted"],
-            consensus_s=nan if ordered is None else ordered.consensus, final_s=nan if ordered is None else ordered.final,
+            "transactions",
+            transaction=sent["number"],
+            kind=Coded(sent["kind"], KINDS),
+            sender=sent["sender"],
+            validator=sent["validator"],
+            submitted_s=sent["submitted"],
+            consensus_s=nan if ordered is None else ordered.consensus,
+            final_s=nan if ordered is None else ordered.final,
             order=np.full(n, -1) if ordered is None else place + np.arange(n),
-        )  # fmt: skip
+        )
 
     def drain(self, tick: int, ledger: Ledger) -> None:
         """Log what the ledger has carried out since the last call."""
@@ -73,7 +89,7 @@ class Logbook:
             )  # fmt: skip
             self._n_transfers += n
 
-    def agents(self, tick: int, kind: str, population: Population, ledger: Ledger, names: list[str]) -> None:
+    def agents(self, tick: int, kind: str, population: Population[Any], ledger: Ledger, names: list[str]) -> None:
         """Log every row of one population."""
         slots = np.arange(population.size)
         nan = np.full(population.size, np.nan)

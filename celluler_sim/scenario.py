@@ -31,8 +31,8 @@ PRESENTATION = ("name", "description", "results_dir", "progress", "variants")  #
 class MarketRules:
     """What is traded, in which unit, and who may offer it."""
 
-    name: str = "compute"
-    unit: str = "FLOP-seconds"
+    name: str = "compute"  # of the market, in tables
+    unit: str = "FLOP-seconds"  # in which work is measured
     unit_size: float = 1.0e18  # how many of them make a unit; prices are PRANA per unit
     min_quality: float = 0.8  # offers below this quality are not admitted, [0, 1]
     split: bool = True  # whether several providers may serve one request together

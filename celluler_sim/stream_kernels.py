@@ -16,5 +16,5 @@ def uniforms(key: np.uint64, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.flo
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
-        out[i] = np.float64(z >> np.uint64(11)) * 2.0**-53 + 2.0**-54
+        out[i] = min(np.float64(z >> np.uint64(11)) * 2.0**-53 + 2.0**-54, 1.0 - 2.0**-53)  # the sum may round to 1
     return out

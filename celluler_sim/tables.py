@@ -57,6 +57,7 @@ postponed|int64||jobs held back by their consumer at the end of the tick
 sold_work|float64|units|work of the requests that started
 consumer_surplus_prana|float64|PRANA|value less price of the requests that started
 provider_surplus_prana|float64|PRANA|price less unit cost of the requests that started
+skimmed_prana|float64|PRANA|what proposers take of the price of the requests that started
 revenue_prana|float64|PRANA|paid to providers for requests that finished
 gain_prana|float64|PRANA/s|gain from trade per second of this clearing
 optimum_prana|float64|PRANA/s|largest possible gain from trade per second on the same book (NaN where not computed)
@@ -100,6 +101,8 @@ consumer|int64||slot of the consumer
 provider|int64||slot of the provider
 quantity|float64|units/s|capacity granted
 price_prana|float64|PRANA/unit|price agreed
+skim_prana|float64|PRANA/unit|part of it that a block's proposer takes
+proposer|int64||validator that takes it (-1: nobody)
 work|float64|units|work to be delivered by this provider
 start_s|float64|s|when service begins
 end_s|float64|s|when it ends
@@ -172,13 +175,18 @@ latency_p95_s|float64|s|95 % quantile of the same
 """,
 )
 
-BOOK = _table("book", "supply and demand at the busiest clearing", "tick market side row", """
+BOOK = _table(
+    "book",
+    "supply and demand at the busiest clearing",
+    "tick market side row",
+    """
 tick|int64||tick of the clearing
 market|string||name of the market
 side|string||request or offer
 row|int64||number of the row on its side
 price_prana|float64|PRANA/unit|bid of a request (running ones too), ask of an offer
 quantity|float64|units/s|capacity wanted or held, capacity on offer, in use or not
-""")
+""",
+)
 
 TABLES: dict[str, Table] = {t.name: t for t in (MARKETS, JOBS, FILLS, TRANSACTIONS, TRANSFERS, AGENTS, BOOK, CONSENSUS)}

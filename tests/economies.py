@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from celluler_sim.book import ANY_KIND
 from celluler_sim.consensus.base import Ordered, Transactions
 from celluler_sim.economy import Economy
 from celluler_sim.recorder import Recorder
 from celluler_sim.results import Tables
 from celluler_sim.scenario import Scenario, compose
 from celluler_sim.streams import Streams, mix64
+from celluler_sim.workloads.base import Jobs
 
 SMALL = {
     "ticks": 30,
@@ -197,3 +199,60 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], Laggard | None]:
     }
     slow = st.builds(Laggard, st.floats(0.0, 5 * tick), st.sampled_from([0.0, 0.1]), st.just(3 * tick))
     return changes, draw(st.none() | slow)
+
+
+# ---- a workload written down job by job ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Script:
+    """Jobs given one by one: (born, consumer, amount, work, value, patience)."""
+
+    jobs: tuple[tuple[float, int, float, float, float, float], ...]
+    name: str = "script"
+    resources: tuple[str, ...] = ()
+
+    def prepare(self, streams: Streams, unit_size: float) -> None:
+        """Do nothing."""
+
+    def machines(self) -> None:
+        """Return None: the scenario's own providers serve."""
+
+    def n_consumers(self) -> None:
+        """Return None: the scenario's count holds."""
+
+    def arrivals(self, streams: Streams, tick: int, start: float, end: float, rate: np.ndarray) -> Jobs:
+        """Return the jobs born in [start, end)."""
+        jobs = [job for job in sorted(self.jobs) if start <= job[0] < end]
+        born, consumer, amount, work, value, patience = np.array(jobs, float).reshape(-1, 6).T
+        n = len(jobs)
+        return Jobs(
+            consumer.astype(np.int64), born, amount, work, patience, value, np.full(n, ANY_KIND), np.zeros((n, 0))
+        )
+
+
+def scripted(
+    *jobs: tuple[float, ...], capacity: Sequence[float], ask: Sequence[float], **changes: Any
+) -> Economy:
+    """Return an economy of perfect providers with these capacities and asks, each consumer with 100,000 PRANA."""
+    consumers = 1 + max((int(job[1]) for job in jobs), default=0)
+    world = economy(
+        {
+            "pricing": {"name": "posted"},
+            "allocation": {"name": "first_come", "strict": False},
+            "market.min_quality": 0.0,
+            "agents.providers.count": len(capacity),
+            "agents.providers.exit_after_s": 1e12,
+            "agents.providers.entry_per_day": 0.0,
+            "agents.consumers.count": consumers,
+            "agents.consumers.min_share": 1.0,
+            "agents.consumers.behaviours": {"truthful": 1.0},
+            "agents.consumers.endowment_share": consumers * 1e-4,
+            "agents.consumers.endowment_cv": 0.0,
+            **changes,
+        },
+        workload=Script(jobs),
+    )
+    world.providers["capacity"], world.providers["ask"] = np.array(capacity), np.array(ask)
+    world.providers["energy_cost"], world.providers["capital_cost"] = np.array(ask) * 0.5, np.array(ask) * 0.5
+    return world

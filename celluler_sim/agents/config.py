@@ -25,8 +25,8 @@ class ProviderConfig:
     accelerators: float = 8.0  # accelerators per provider, mean
     accelerators_cv: float = 0.8  # their coefficient of variation (lognormal, at least one)
     quality_low: float = 0.75  # quality is uniform between low and high
-    quality_high: float = 1.0
-    electricity_usd_per_kwh: float = 0.12
+    quality_high: float = 1.0  # see there
+    electricity_usd_per_kwh: float = 0.12  # price of electricity
     pue: float = 1.3  # power usage effectiveness: facility power over machine power
     lifetime_years: float = 4.0  # capital is written off over this time
     usd_per_prana: float = 0.01  # converts costs; 100 PRANA a unit of 1e18 FLOP-seconds is then 1 USD
@@ -57,10 +57,10 @@ class ProviderConfig:
 class ConsumerConfig:
     """Consumers: how many, how often they want how much, what it is worth to them, how long they wait."""
 
-    count: int = 900
+    count: int = 900  # consumers, where the workload does not bring its own
     jobs_per_day: float = 12.0  # mean over consumers
     jobs_cv: float = 1.0  # spread of that rate between consumers (lognormal)
-    value_median: float = 220.0  # PRANA per unit
+    value_median: float = 220.0  # median of what a unit of a job is worth to its consumer
     value_cv: float = 0.7  # spread of a job's value (lognormal)
     patience_s: float = 3600.0  # mean time a request waits for service before it gives up (exponential)
     deadline_stretch: float = 3.0  # a job must end by born + patience + this many times its shortest duration

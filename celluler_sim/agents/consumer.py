@@ -52,7 +52,7 @@ class ConsumerMaker:
         """Return each consumer's initial PRANA, (n,): lognormal, together the configured share of the supply."""
         draw = self._lognormal("consumer.endowment", n, self.config.endowment_cv)
         share = min(self.config.endowment_share, 1 - 1e-13)  # floats that sum to the whole may exceed it by rounding
-        return draw * (share * supply / draw.sum())
+        return np.asarray(draw * (share * supply / draw.sum()))
 
     def _behaviour(self, n: int) -> Slots:
         shares = np.array(list(self.config.behaviours.values()))
@@ -64,7 +64,7 @@ class ConsumerMaker:
         draw = self.streams.at(name).standard_normal(n)
         draw *= np.sqrt(sigma2)
         draw -= sigma2 / 2
-        return np.exp(draw, out=draw)
+        return np.asarray(np.exp(draw, out=draw))
 
 
 def behaviours(config: ConsumerConfig) -> list[ConsumerBehaviour]:
@@ -72,10 +72,10 @@ def behaviours(config: ConsumerConfig) -> list[ConsumerBehaviour]:
     return [registered("consumer_behaviour")[name]() for name in config.behaviours]
 
 
-def job_draws(streams: Streams, name: str, jobs: Jobs) -> Floats:
-    """Return one uniform per job that depends on the job alone: on its consumer and the moment it was born."""
-    identity = mix64(0, jobs.consumer) ^ jobs.born.view(np.uint64)
-    return (mix64(streams.key(name), identity.view(np.int64)) >> np.uint64(11)) * 2.0**-53 + 2.0**-54
+def job_draws(streams: Streams, name: str, consumer: Slots, born: Floats, tick: int = 0) -> Floats:
+    """Return one uniform per job that depends on the job alone, (n,): on its consumer and the moment it was born."""
+    identity = mix64(0, consumer) ^ born.view(np.uint64)
+    return streams.draws(name, tick).uniform(identity.view(np.int64))
 
 
 def appraise(jobs: Jobs, config: ConsumerConfig, streams: Streams) -> tuple[Floats, Floats]:
@@ -88,10 +88,10 @@ def appraise(jobs: Jobs, config: ConsumerConfig, streams: Streams) -> tuple[Floa
     value, patience = jobs.value, jobs.patience
     if np.isnan(value).any():
         sigma = np.sqrt(np.log1p(config.value_cv**2))
-        drawn = config.value_median * np.exp(sigma * ndtri(job_draws(streams, "consumer.value", jobs)))
+        drawn = config.value_median * np.exp(sigma * ndtri(job_draws(streams, "consumer.value", jobs.consumer, jobs.born)))
         value = np.where(np.isnan(value), drawn, value)
     if np.isnan(patience).any():
-        drawn = -np.log(job_draws(streams, "consumer.patience", jobs)) * config.patience_s
+        drawn = -np.log(job_draws(streams, "consumer.patience", jobs.consumer, jobs.born)) * config.patience_s
         patience = np.where(np.isnan(patience), drawn, patience)
     return value, patience
 

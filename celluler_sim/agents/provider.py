@@ -9,9 +9,9 @@ import numpy as np
 from celluler_sim.agents.config import ProviderConfig
 from celluler_sim.behaviours.provider import ProviderBehaviour
 from celluler_sim.book import Floats, Slots
-from celluler_sim.mechanisms.base import registered
 from celluler_sim.cellagent import CellAgent
 from celluler_sim.column import Column
+from celluler_sim.mechanisms.base import registered
 from celluler_sim.population import Population
 from celluler_sim.streams import Streams
 from celluler_sim.workloads.base import Machines
@@ -132,7 +132,7 @@ def asks(traits_cost: Floats, markup: float, behaviour: Slots, rules: list[Provi
     return ask
 
 
-def account_profit(providers: Population, seconds: float) -> None:
+def account_profit(providers: Population[Provider], seconds: float) -> None:
     """Accrue each provider's profit over ``seconds``, and note how long it has been losing money.
 
     Profit rate = earning - energy * busy - capital * capacity; its exponential mean has a time constant of a day.
@@ -145,15 +145,16 @@ def account_profit(providers: Population, seconds: float) -> None:
     p["losing_s"][:] = np.where(p["margin"] < 0, p["losing_s"] + seconds, 0.0)
 
 
-def repricing(providers: Population, config: ProviderConfig, streams: Streams, tick: int, seconds: float) -> Slots:
+def repricing(
+    providers: Population[Provider], config: ProviderConfig, streams: Streams, tick: int, seconds: float
+) -> Slots:
     """Return the slots of the providers that revise their ask in this tick: sticky, as in real listings."""
     chance = -np.expm1(np.log1p(-config.reprice_per_half_hour) * seconds / HALF_HOUR)
-    slots = np.flatnonzero(providers.active)
-    return slots[streams.draws("provider.reprice", tick).uniform(slots) < chance]
+    slots: Slots = providers.slots
+    return np.asarray(slots[streams.draws("provider.reprice", tick).uniform(slots) < chance])
 
 
 def candidates(config: ProviderConfig, streams: Streams, tick: int, seconds: float, count: int) -> int:
     """Return how many would-be providers look at the market in this tick (Poisson)."""
     mean = config.entry_per_day * count * seconds / DAY
     return int(streams.at("provider.entry", tick).poisson(mean))
-

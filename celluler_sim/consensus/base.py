@@ -13,6 +13,8 @@ from celluler_sim.streams import Streams
 
 KINDS = ("request", "offer", "withdraw")
 REQUEST, OFFER, WITHDRAW = range(3)
+CONDUCTS = ("fair", "front_run", "sandwiched")
+FAIR, FRONT_RUN, SANDWICHED = range(3)
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Transactions(Frozen):
     sender: Slots  #     (n,) account number
     validator: Slots  #  (n,) the validator that the sender's cell is attached to
     submitted: Floats  # (n,) s
+    bid: Floats | None = None  # (n,) PRANA per unit, what it says to whoever may read it; NaN where it is no request
 
     def __len__(self) -> int:
         """Return the number of transactions."""
@@ -37,6 +40,8 @@ class Ordered(Frozen):
     number: Slots  #    (n,) number of the transaction
     consensus: Floats  # (n,) s, the time that the network agreed on
     final: Floats  #    (n,) s, when that agreement was reached: not before it may the market act on it
+    conduct: npt.NDArray[np.int8] | None = None  # (n,) index into `CONDUCTS`: what was done to it; None: nothing
+    proposer: Slots | None = None  # (n,) the validator that did it, -1 nobody
 
 
 class Network(Protocol):

@@ -18,8 +18,8 @@ from celluler_sim.streams import Streams
 class Fifo:
     """Order transactions by submission time (ties by number); each is final the moment it is submitted."""
 
-    validators: int = 1
-    timeout_seconds: float = 300.0
+    validators: int = 1  # that cells are attached to
+    timeout_seconds: float = 300.0  # s after which a transaction that is not final expires
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -30,6 +30,7 @@ SHARES = (
 )  # fmt: skip
 PRICING_VARIANTS = 'variants={linear: ["pricing=linear"], fixed: ["pricing=fixed"]}'
 REPLICATES = 8  # of the textbook queue
+WORLDS = 5  # in which two pricing rules are compared
 
 
 @cache
@@ -53,6 +54,27 @@ def _rows(first: str, run: Run, columns: Sequence[str]) -> str:
 
 def _pricing() -> str:
     return _rows("sliding_window", _congestion(), PRICES)
+
+
+def _paired() -> str:
+    """Return how much linear differs from sliding_window in each of some worlds: mean and standard error."""
+    names = ("mean_price_prana", "mean_utilisation", "served_share", "mean_wait_s", "welfare_prana")
+    change = np.array([_differences(f"replicate={i}", names) for i in range(WORLDS)])
+    mean, error = change.mean(axis=0), change.std(axis=0, ddof=1) / WORLDS**0.5
+    cells = zip(names, mean, error, (change > 0).sum(axis=0), strict=True)
+    head = ["linear less sliding_window", "mean difference", "standard error", f"worlds of {WORLDS} with more"]
+    return table(head, ([FIGURES[n].label, *_signed(n, m, e), str(more)] for n, m, e, more in cells))
+
+
+def _differences(world: str, names: Sequence[str]) -> list[float]:
+    linear, steep = (_run("compute_congestion", f"pricing={rule}", world) for rule in ("linear", "sliding_window"))
+    return [float(linear.summary[name] or 0.0) - float(steep.summary[name] or 0.0) for name in names]
+
+
+def _signed(name: str, *values: float) -> list[str]:
+    """Return figures for reading; differences of shares are in percentage points."""
+    unit = FIGURES[name].unit
+    return [human(value, unit).replace(" %", " points") for value in values]
 
 
 def _price_cycle() -> str:
@@ -100,11 +122,16 @@ def _trace(scenario: str) -> str:
 
     summary = _run(scenario).summary
     pairs = [(name, partner) for name, partner in trace_pairs(summary) if partner]
-    return table(["", "trace", "run", "run / trace"], (fact_cells(summary, *pair) for pair in pairs))
+    rows = [fact_cells(summary, *pair) for pair in pairs]
+    paired = {partner for _, partner in pairs}
+    more = [name for name in ("mean_utilisation", "served_share", "mean_wait_s") if name not in paired]
+    rows += [(FIGURES[name].label, "", human(summary[name], FIGURES[name].unit), "") for name in more]
+    return table(["", "trace", "run", "run / trace"], rows)
 
 
 MEASURED: Mapping[str, Callable[[], str]] = {
     "pricing": _pricing,
+    "paired": _paired,
     "price_cycle": _price_cycle,
     "timing": _timing,
     "allocation_contest": _allocation_contest,
@@ -114,12 +141,18 @@ MEASURED: Mapping[str, Callable[[], str]] = {
 }
 
 
-def refresh(folder: Path, names: Sequence[str] = tuple(MEASURED)) -> None:
-    """Measure, and replace every block of those names in the pages of a checkout, and its picture."""
+def picture() -> bytes:
+    """Return the README's picture: the congested day under three pricing rules, PNG."""
+    png: bytes = _congestion().plot.variants().png(dpi=110)
+    return png
+
+
+def refresh(folder: Path) -> None:
+    """Measure, and replace every block in the README and in the pages of ``folder``, and the picture."""
     found: dict[str, str] = {}
-    for name in names:
+    for name, measure in MEASURED.items():
         try:
-            found[name] = MEASURED[name]()
+            found[name] = measure()
         except TraceError:  # what was measured where the trace is stays
             continue
     for page in [folder.parent / "README.md", *sorted(folder.rglob("*.md"))]:
@@ -127,6 +160,6 @@ def refresh(folder: Path, names: Sequence[str] = tuple(MEASURED)) -> None:
         new = BLOCK.sub(lambda m: m[1] + (found[m[2]] + "\n" if m[2] in found else m[3]) + m[4], old)
         if new != old:
             page.write_text(new, "utf-8")
-    picture = folder / "images" / "congestion.png"
-    picture.parent.mkdir(exist_ok=True)
-    picture.write_bytes(_congestion().plot.variants().png(dpi=110))
+    images = folder / "images"
+    images.mkdir(exist_ok=True)
+    (images / "congestion.png").write_bytes(picture())

@@ -52,7 +52,7 @@ def own(family: str) -> dict[str, type]:
 
 def page() -> str:
     """Return the page, family by family, then the laws."""
-    parts = [part for family in choices.all_families() for part in _family(family)]
+    parts = [part for family in choices.all_families() if own(family) for part in _family(family)]
     return page_of("Mechanisms and laws", INTRODUCTION, CLAIMS, *parts, *_laws())
 
 

@@ -55,7 +55,7 @@ def start_times(
                 used = min(q, freed[release])
                 freed[release] -= used
                 q -= used
-                if freed[release] <= 1e-15:
+                if freed[release] <= 1e-12 * quantity[f]:
                     head[p] = following[release]
     return start
 

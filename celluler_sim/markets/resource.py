@@ -1,10 +1,10 @@
-"""A resource market: requests wait, offers stand, the two are matched once a tick, capacity is held until the job ends."""
+"""A resource market: requests wait, offers stand, the two are matched once a tick, capacity is held to the end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,7 @@ class Started(Frozen):
     offer: Slots  #    (n_fills,) row of the offers
     quantity: Floats  # (n_fills,) units/s
     unit_price: Floats  # (n_fills,) PRANA per unit
+    skim: Floats  #     (n_fills,) PRANA per unit of it that a proposer takes
     relaxed: bool
 
 
@@ -79,6 +80,18 @@ def guarded(family: str, rule: object, tick: int, call: Callable[[], T]) -> T:
         ) from error
 
 
+class _Part(NamedTuple):
+    """What one round of allocation set going."""
+
+    row: Slots  #      (n_jobs,) row among the waiting requests
+    start: Floats  #   (n_jobs,) s
+    owner: Slots  #    (n_fills,) job of each fill, ascending
+    offer: Slots  #    (n_fills,) row of the willing offers
+    quantity: Floats  # (n_fills,) units/s
+    price: Floats  #   (n_fills,) PRANA per unit
+    skim: Floats  #    (n_fills,) PRANA per unit
+
+
 class ResourceMarket:
     """One market with its rules and everything that is open in it."""
 
@@ -91,7 +104,8 @@ class ResourceMarket:
         request: dict[str, Any] = {
             "job": i, "transaction": i, "consumer": i, "account": i, "born": f, "submitted": f, "ready": f, "bid": f,
             "value": f, "amount": f, "work": f, "weight": f, "least": f, "deadline": f, "give_up": f,
-            "kinds": np.uint64, "demand": (f, n_resources), "escrow_hi": i, "escrow_lo": i,
+            "kinds": np.uint64, "demand": (f, n_resources), "escrow_hi": i, "escrow_lo": i, "conduct": np.int8,
+            "proposer": i,
         }  # fmt: skip
         gone = {"bid": -np.inf, "give_up": np.nan, "amount": 0.0}
         self.mempool = Rows(gone, **request)  # submitted, not yet ordered
@@ -99,9 +113,23 @@ class ResourceMarket:
         ended = {"end": np.inf, "granted": 0.0}
         self.running = Rows(ended, **request, start=f, end=f, granted=f, price=f, paid=f)
         self.fills = Rows(
-            {"end": np.inf, "quantity": 0.0, "used": 0.0}, fill=i, job=i, consumer=i, account=i, provider=i, quantity=f, price=f, work=f, start=f, end=f,
-            due_hi=i, due_lo=i, used=(f, n_resources),
-        )  # fmt: skip
+            {"end": np.inf, "quantity": 0.0, "used": 0.0},
+            fill=i,
+            job=i,
+            consumer=i,
+            account=i,
+            provider=i,
+            quantity=f,
+            price=f,
+            work=f,
+            start=f,
+            end=f,
+            due_hi=i,
+            due_lo=i,
+            skim=f,
+            proposer=i,
+            used=(f, n_resources),
+        )
         self.window = UtilisationWindow(pricing.window_seconds)
         self.last_price = pricing.base_price
         self._released: dict[str, npt.NDArray[Any]] = self.fills.rows(np.empty(0, np.int64))
@@ -132,7 +160,9 @@ class ResourceMarket:
             return 0.0
         running, released = self.fills, self._released
         ended = np.maximum(released["end"] - since, 0.0) * released["quantity"] / (now - since)
-        return float(running["quantity"][~listed[running["provider"]]].sum() + ended[~listed[released["provider"]]].sum())
+        return float(
+            running["quantity"][~listed[running["provider"]]].sum() + ended[~listed[released["provider"]]].sum()
+        )
 
     def used(self, n_providers: int) -> Floats:
         """Return the further resources in use per provider, (n_providers, n_resources)."""
@@ -149,7 +179,7 @@ class ResourceMarket:
             used=self._busy_mean, capacity=capacity, last_price=self.last_price,
         )  # fmt: skip
         rule = self.pricing
-        price = np.asarray(guarded("pricing", rule, tick, lambda: rule.quote(load, offers.ask)), float)
+        price = guarded("pricing", rule, tick, lambda: np.asarray(rule.quote(load, offers.ask), float))
         if price.shape != offers.ask.shape:
             raise MechanismError(
                 f"pricing={_name(rule)} must quote one price per offer, shape {offers.ask.shape}, "
@@ -172,7 +202,7 @@ class ResourceMarket:
         open_rows = np.flatnonzero((w["bid"] >= cheapest) & (w["give_up"] >= since))
         idle, chain = self._availability(offers, willing)
         left, supply = offers.free[willing], offers.supply[willing].copy()
-        parts: list[tuple[Slots, Floats, Slots, Slots, Floats]] = []
+        parts: list[_Part] = []
         relaxed = False
         for _ in range(ROUNDS):
             if not (len(open_rows) and len(willing)):
@@ -183,7 +213,10 @@ class ResourceMarket:
             relaxed |= fills.relaxed
             if not len(fills.quantity):
                 break
-            jobs, first, offer, quantity = _by_job(fills, book.n_requests)
+            jobs, first, order = by_request(fills.request_row.astype(np.int64), book.n_requests)
+            offer, quantity = fills.offer_row[order].astype(np.int64), fills.quantity[order]
+            price = book.price[offer] if fills.price is None else fills.price[order]
+            skim = np.zeros(len(offer)) if fills.skim is None else fills.skim[order]
             rows = open_rows[jobs]
             granted = np.add.reduceat(quantity, first[:-1])
             latest = np.minimum(w["give_up"][rows], w["deadline"][rows] - w["work"][rows] / granted)
@@ -191,7 +224,9 @@ class ResourceMarket:
             ok = ~np.isnan(start)
             fill_ok = np.repeat(ok, np.diff(first))
             owner = np.repeat(np.arange(len(rows)), np.diff(first))
-            parts.append((rows[ok], start[ok], owner[fill_ok], offer[fill_ok], quantity[fill_ok]))
+            parts.append(
+                _Part(rows[ok], start[ok], owner[fill_ok], *(c[fill_ok] for c in (offer, quantity, price, skim)))
+            )
             if ok.all():
                 break
             if np.sum(quantity[~fill_ok]) <= ROUND_SHARE * left.sum():
@@ -205,7 +240,7 @@ class ResourceMarket:
             still = np.ones(len(open_rows), bool)
             still[jobs[ok | (latest < soonest)]] = False
             open_rows = open_rows[still]
-        return self._started(parts, willing, quote.price, relaxed=relaxed)
+        return _started(parts, willing, relaxed=relaxed)
 
     def _availability(self, offers: Offers, willing: Slots) -> tuple[Floats, tuple[Slots, Slots, Floats, Floats]]:
         """Return what each willing offer has had free all along, and what was freed when during the tick."""
@@ -236,34 +271,21 @@ class ResourceMarket:
             kinds=w["kinds"][rows], demand=w["demand"][rows], provider=offers.provider[willing],
             ask=offers.ask[willing], price=price[willing], capacity=left.copy(), sold=offers.busy[willing],
             quality=offers.quality[willing], kind=offers.kind[willing], supply=supply.copy(),
-            available=np.full(len(willing), since), split=self.split,
+            available=np.full(len(willing), since), ready=w["ready"][rows], exposed=w["conduct"][rows],
+            split=self.split,
         )  # fmt: skip
 
     def _allocate(self, book: Book, tick: int, rng: np.random.Generator) -> Fills:
         rule = self.allocation
         fills = guarded("allocation", rule, tick, lambda: rule.allocate(book, rng))
         if not isinstance(fills, Fills):
-            raise MechanismError(f"allocation={_name(rule)} must return Fills, got {type(fills).__name__}")
+            got = type(fills).__name__
+            raise MechanismError(f"allocation={_name(rule)} must return Fills, got {got} at tick {tick}")
         try:
             check_fills(f"allocation={_name(rule)}", book, fills)
         except MechanismError as error:
             raise MechanismError(f"{error} at tick {tick}") from None
         return fills
-
-    @staticmethod
-    def _started(
-        parts: list[tuple[Slots, Floats, Slots, Slots, Floats]], willing: Slots, price: Floats, *, relaxed: bool
-    ) -> Started:
-        none = np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-        row = np.concatenate([none[0], *(p[0] for p in parts)])
-        start = np.concatenate([none[1], *(p[1] for p in parts)])
-        job = np.concatenate([none[2], *(_renumber(p[2], sum(len(q[0]) for q in parts[:k])) for k, p in enumerate(parts))])
-        offer = willing[np.concatenate([none[3], *(p[3] for p in parts)])] if parts else none[3]
-        quantity = np.concatenate([none[4], *(p[4] for p in parts)])
-        unit_price = price[offer]
-        granted = np.bincount(job, quantity, minlength=len(row)).astype(float)
-        mean = np.bincount(job, quantity * unit_price, minlength=len(row)) / np.where(granted > 0, granted, 1.0)
-        return Started(row, start, granted, mean, job, offer, quantity, unit_price, relaxed)
 
     # ---- after clearing --------------------------------------------------------------------------------------------
 
@@ -302,12 +324,18 @@ def _name(rule: object) -> str:
     return str(getattr(rule, "name", type(rule).__name__))
 
 
-def _by_job(fills: Fills, n_requests: int) -> tuple[Slots, Slots, Slots, Floats]:
-    """Return (request rows in book order, offsets of their fills, offer rows, quantities)."""
-    jobs, first, order = by_request(fills.request_row.astype(np.int64), n_requests)
-    return jobs, first, fills.offer_row[order].astype(np.int64), fills.quantity[order]
+def _started(parts: list[_Part], willing: Slots, *, relaxed: bool) -> Started:
+    """Put the rounds of one clearing together."""
+    i, f = np.empty(0, np.int64), np.empty(0)
+    parts = [_Part(i, f, i, i, f, f, f), *parts]
+    before = np.cumsum([0, *(len(p.row) for p in parts)])
+    row, start, _, offer, quantity, price, skim = (np.concatenate(column) for column in zip(*parts, strict=True))
+    job = np.concatenate([_renumber(p.owner, int(n)) for p, n in zip(parts, before, strict=False)])
+    granted = np.bincount(job, quantity, minlength=len(row)).astype(float)
+    mean = np.bincount(job, quantity * price, minlength=len(row)) / np.where(granted > 0, granted, 1.0)
+    return Started(row, start, granted, mean, job, willing[offer], quantity, price, skim, relaxed)
 
 
 def _renumber(owner: Slots, offset: int) -> Slots:
-    """Number the owners that are left 0, 1, 2, … from ``offset``; ``owner`` is ascending."""
+    """Renumber the owners that are left 0, 1, 2, … from ``offset``; ``owner`` is ascending."""
     return offset + np.cumsum(np.diff(owner, prepend=owner[:1]) > 0).astype(np.int64)

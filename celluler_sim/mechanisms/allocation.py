@@ -122,7 +122,7 @@ class FirstCome:
     Without ``strict`` smaller requests may slip past a larger one that has to wait.
     """
 
-    strict: bool = True
+    strict: bool = True  # whether a request left short holds up those behind it
 
     claims: ClassVar[frozenset[Law]] = frozenset({Law.RESPECTS_ORDER, Law.STRATEGY_PROOF, Law.RESOURCE_MONOTONE})
     claims_when: ClassVar[Mapping[Law, When]] = {

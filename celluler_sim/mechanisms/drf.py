@@ -77,8 +77,8 @@ def dominant_resource_fairness(
     if np.any(np.isinf(most) & ~d.any(axis=1)):
         raise ValueError("a user whose tasks need nothing must have finite max_tasks, got none")
     per_task = _dominant_share(c, d)
-    tasks = progressive_filling(c, d, np.divide(w, per_task, out=np.full(len(d), np.inf), where=per_task > 0), most)
-    return DominantShares(tasks, np.where(tasks > 0, tasks * per_task, 0.0), tasks @ d)
+    tasks = progressive_filling(c, d, _pace(w, per_task), most)
+    return DominantShares(tasks, tasks * np.where(tasks > 0, per_task, 0.0), tasks @ d)
 
 
 def _dominant_share(capacity: Floats, demand: Floats) -> Floats:
@@ -86,6 +86,11 @@ def _dominant_share(capacity: Floats, demand: Floats) -> Floats:
     shares = np.full(demand.shape, np.inf)
     np.divide(demand, capacity, out=shares, where=capacity > 0)
     return np.asarray(np.where(demand > 0, shares, 0.0).max(axis=1, initial=0.0))
+
+
+def _pace(weights: Floats, per_task: Floats) -> Floats:
+    """Return how many tasks a user gains per unit of the common level, (n_users,): inf for who needs nothing."""
+    return np.asarray(np.divide(weights, per_task, out=np.full(len(weights), np.inf), where=per_task > 0))
 
 
 def progressive_filling(left: Floats, demand: Floats, pace: Floats, most: Floats) -> Floats:
@@ -150,7 +155,7 @@ def dominant_grants(stage: Placement, claims: Claims) -> Floats:
     left = np.append(shelf.free.sum(), shelf.supply.sum(axis=0))
     whole = np.append(book.capacity.sum(), book.supply.sum(axis=0))
     demand = np.column_stack([book.amount, book.demand])  # of one task: the whole request
-    pace = claims.weight / np.maximum(_dominant_share(whole, demand), np.finfo(float).tiny)
+    pace = _pace(claims.weight, _dominant_share(whole, demand))
     asked = np.where(book.amount > 0, book.amount, 1.0)
     most, least = claims.amount / asked, claims.minimum / asked
 

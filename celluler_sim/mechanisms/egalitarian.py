@@ -122,9 +122,8 @@ def share_out(book: Book, weight: Floats, divide: Divide = max_min_grants, bound
     """Divide a book's capacity among its requests by ``divide`` and place the grants.
 
     What the first division leaves over (claims not admitted, or held up by hardware, prices or further resources) is
-    divided again among those who could still use it; who could not be given their grant does not take part again. Where
-    requests are indivisible or tied up with further resources, or prices are too many for classes to be exact, what is
-    left in the end goes in order to whoever can use it.
+    divided again among those who could still use it; who could not be given their grant does not take part again.
+    Unless everybody can use everything, what is left in the end goes in order to whoever can use it.
 
     Parameters
     ----------
@@ -139,7 +138,7 @@ def share_out(book: Book, weight: Floats, divide: Divide = max_min_grants, bound
     order = by_urgency(book, np.flatnonzero(classes.eligible))
     taking_part = np.ones(book.n_requests, np.bool_)
     for _ in range(ROUNDS):
-        rows = order[taking_part[order] & (stage.want[order] > 0)]
+        rows = stage.within_reach(order[taking_part[order] & (stage.want[order] > 0)])
         if not len(rows) or stage.shelf.free.sum() <= DUST * book.capacity.sum():
             break
         grants = divide(stage, Claims(rows, stage.want, stage.least, weight))
@@ -148,7 +147,7 @@ def share_out(book: Book, weight: Floats, divide: Divide = max_min_grants, bound
             break
         placed = bounds.place(stage, rows, grants, _quota(stage, rows, grants))
         taking_part &= placed >= grants * (1 - SHORTFALL)
-    if not classes.exact or book.supply.shape[1] or not book.split:
+    if not classes.uniform or book.supply.shape[1] or not book.split:
         rows = order[stage.want[order] > 0]
         bounds.place(stage, rows, stage.want, stage.anywhere)
     return stage.fills(relaxed=bounds.broken(stage, held))

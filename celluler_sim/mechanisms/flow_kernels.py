@@ -14,7 +14,7 @@ DUST = 1e-12  # of the total: flows below this are rounding
 
 
 @njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _search(  # noqa: PLR0917
+def _search(
     link: Mask, flow: Floats, source: int, dust: float, offer_via: Slots, request_via: Slots, queue: Slots
 ) -> int:  # fmt: skip
     """Find breadth first which offer classes more of request class ``source`` could be led to.
@@ -44,7 +44,7 @@ def _search(  # noqa: PLR0917
 
 
 @njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _push(  # noqa: PLR0917
+def _push(
     flow: Floats, end: int, most: float, source: int, offer_via: Slots, request_via: Slots
 ) -> float:  # fmt: skip
     """Lead up to ``most`` from ``source`` to the offer class ``end`` along the path found; return how much it was."""
@@ -101,7 +101,7 @@ def bottleneck(link: Mask, demand: Floats, supply: Floats) -> Mask:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def cross(  # noqa: PLR0917
+def cross(
     order: Slots, worth: Floats, amount: Floats, group: Slots, row: Slots, start: Slots, cost: Floats, free: Floats,
     link: Mask,
 ) -> tuple[Floats, Floats, Floats]:  # fmt: skip

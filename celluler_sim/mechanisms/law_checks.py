@@ -25,9 +25,8 @@ Check = Callable[[Allocation, Book], None]
 
 ROUNDING = 1e-7  # of the largest quantity (or gain) on the book: what arithmetic and solvers may add
 CLAIMED = (1.25, 2.0, 10.0)  # times the true amount that a request pretends to need
-REQUEST_COLUMNS = (
-    "request_id", "consumer", "bid", "amount", "minimum", "weight", "deadline", "submitted", "kinds", "demand"
-)  # fmt: skip
+_ONE_REQUEST = vars(Book.of(amount=[1.0]))
+REQUEST_COLUMNS = tuple(name for name, column in _ONE_REQUEST.items() if isinstance(column, np.ndarray) and len(column))
 
 
 class LawBrokenError(CellulerError, AssertionError):

@@ -70,6 +70,18 @@ class Placement:
         before = np.concatenate([[0.0], np.cumsum(self.shelf.free)])
         return np.diff(before[self.shelf.start])
 
+    def within_reach(self, rows: Slots) -> Slots:
+        """Return those of ``rows`` whose least could be met if nobody else were there."""
+        classes, shelf = self.classes, self.shelf
+        if classes.uniform and self.book.split:
+            return rows
+        link = classes.link if classes.exact else classes.suits
+        if self.book.split:
+            reach = link @ self.free_by_class()
+        else:
+            reach = np.where(link, np.maximum.reduceat(shelf.free, shelf.start[:-1]), 0.0).max(axis=1)
+        return rows[self.least[rows] <= reach[classes.request_class[rows]] * (1 + DUST)]
+
     def serve(
         self,
         order: Slots,

@@ -1,8 +1,8 @@
 """Compiled placement: who takes from which offer, given how much each request has been granted.
 
 Requests come in the rule's order. Offers stand in merit order (price, then free since when, then ask, then row of the
-book), sorted into classes that are alike in hardware and in who can afford them; a request may draw on some classes, from each as much as
-its quota says. Within a class prices rise, so what a request cannot afford is the tail of each class.
+book), sorted into classes that are alike in hardware and in who can afford them; a request may draw on some classes,
+from each as much as its quota says. Within a class prices rise, so what a request cannot afford is its tail.
 
 Inner functions are inlined by force: only then does the compiler drop the reference counting of the arrays they are
 given, which takes three times as long as the arithmetic.
@@ -152,7 +152,7 @@ def _close(head: Slots, shelf: Shelf, allowed: Floats, bid: float) -> None:
 
 
 @njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _next_class(  # noqa: PLR0917
+def _next_class(
     cursor: Slots, shelf: Shelf, allowed: Floats, need: Floats, bid: float, dust: float
 ) -> int:  # fmt: skip
     """Return the class whose next usable offer stands first in merit order, or -1; cursors move to the usable ones."""
@@ -175,7 +175,7 @@ def _next_class(  # noqa: PLR0917
 
 
 @njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _move(  # noqa: PLR0917
+def _move(
     shelf: Shelf, k: int, allowed: Floats, g: int, need: Floats, quantity: float
 ) -> None:  # fmt: skip
     """Take ``quantity`` of the offer at place ``k`` in class ``g``; a negative quantity gives it back."""
@@ -232,7 +232,7 @@ def place_split(queue: Queue, shelf: Shelf, quota: Floats, strict: bool) -> Take
 
 
 @njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _one_place(  # noqa: PLR0917
+def _one_place(
     head: Slots, shelf: Shelf, allowed: Floats, need: Floats, bid: float, want: float, largest: Floats, spread: bool
 ) -> int:  # fmt: skip
     """Return the place of an offer that holds the whole of a request; if none does, of the one that holds most, or -1.
@@ -267,7 +267,7 @@ def _one_place(  # noqa: PLR0917
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def place_whole(  # noqa: PLR0917
+def place_whole(
     queue: Queue, shelf: Shelf, quota: Floats, strict: bool, whole: bool, spread: bool
 ) -> Taken:  # fmt: skip
     """Serve requests in order, each from exactly one offer; one that has a home already only gets more there.

@@ -110,7 +110,7 @@ class SlidingWindow(UniformPrice):
     * ``none``: 1.
     """
 
-    cycle: Literal["sawtooth", "smooth", "none"] = "none"
+    cycle: Literal["sawtooth", "smooth", "none"] = "none"  # by which the clock alone moves the price
 
     claims: ClassVar[frozenset[Law]] = _ALWAYS | {Law.HOMOGENEOUS, Law.BOUNDED}
     claims_when: ClassVar[Mapping[Law, When]] = {
@@ -157,7 +157,7 @@ class Linear(UniformPrice):
     """
 
     utilization_factor: float = 0.1  # share of the base price, per 10 % of utilisation (literal: per 100 %)
-    literal: bool = False
+    literal: bool = False  # whether `utilization_factor` is the slope itself: base * (1 + 0.1 u)
 
     claims: ClassVar[frozenset[Law]] = _ALWAYS | _CLOCKLESS | {Law.HOMOGENEOUS, Law.BOUNDED}
 
@@ -243,8 +243,8 @@ class Eip1559(UniformPrice):
 
     elasticity: int = 2  # capacity over target
     max_change_denominator: int = 8  # an idle block lowers the price by one part in this many
-    block_seconds: float = 60.0  # s
-    exact: bool = False
+    block_seconds: float = 60.0  # s, length of a block
+    exact: bool = False  # whether to count in integers, as the protocol does
     floor: float = field(default=1e-18, metadata=PRANA_PER_UNIT)  # PRANA per unit; by default the smallest payable
 
     claims: ClassVar[frozenset[Law]] = _ALWAYS | {Law.STATIONARY}

@@ -71,7 +71,7 @@ def test_a_missing_column_is_refused_and_leaves_the_rows_as_they_were():
 
 
 def test_cost_follows_what_is_alive():
-    """A million jobs come and go ten at a time: no more rows are kept than the slack and a few batches."""
+    """Twenty thousand jobs come and go ten at a time: no more rows are kept than the slack and a few batches."""
     rows = empty()
     for k in range(2_000):
         rows.append(**jobs(10, first=10 * k))
