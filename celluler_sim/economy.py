@@ -141,7 +141,8 @@ class Economy(ColumnarModel):
     def _add_providers(self, serial: Slots, family: str, *, offering: bool) -> Slots:
         traits = self.provider_maker.make(serial, family)
         cost = traits.energy_cost + traits.capital_cost
-        ask = providers_.asks(cost, self.setup.agents.providers.markup, traits.behaviour, self.provider_rules)
+        markup, tick = self.setup.agents.providers.markup, max(self.steps - 1, 0)
+        ask = providers_.asks(cost, markup, traits.behaviour, self.provider_rules, tick)
         return self.providers.add(
             len(serial), account=self.ledger.open_accounts(len(serial)), kind=traits.kind, capacity=traits.capacity,
             quality=traits.quality, energy_cost=traits.energy_cost, capital_cost=traits.capital_cost, ask=ask,
@@ -186,7 +187,7 @@ class Economy(ColumnarModel):
         uniform = consumers_.job_draws(self.streams, "consumer.decision", *job, tick.number)
         behaviour = self.consumers["behaviour"][jobs["consumer"]]
         wants = Wants(now, jobs["value"], jobs["work"], jobs["give_up"])
-        decision = consumers_.decide(wants, behaviour, self.consumer_rules, outlook, uniform)
+        decision = consumers_.decide(wants, behaviour, self.consumer_rules, outlook, uniform, tick.number)
         jobs["when"], jobs["bid"] = decision.when, decision.bid
         later = decision.again | (decision.when >= tick.end)
         walk = later & (decision.when > jobs["give_up"])
@@ -467,8 +468,9 @@ class Economy(ColumnarModel):
     def _revise_asks(self, tick: Tick) -> None:
         p, config = self.providers, self.setup.agents.providers
         slots = providers_.repricing(p, config, self.streams, tick.number, tick.seconds)
+        slots = slots[p["offering"][slots]]  # who is leaving does not come back by revising an ask
         cost = p["energy_cost"][slots] + p["capital_cost"][slots]
-        ask = providers_.asks(cost, config.markup, p["behaviour"][slots], self.provider_rules)
+        ask = providers_.asks(cost, config.markup, p["behaviour"][slots], self.provider_rules, tick.number)
         changed = ask != p["ask"][slots]
         self._send_offers(OFFER, slots[changed], ask[changed], tick)
 

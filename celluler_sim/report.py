@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from celluler_sim.analysis.figures import FIGURES, SECTIONS, human, trace_pairs
 from celluler_sim.analysis.plots import CAPTIONS, PLOTS
 from celluler_sim.analysis.plots_compare import all_runs, fact_cells, relative_change
+from celluler_sim.analysis.plots_ordering import idle as ordering_idle
 from celluler_sim.analysis.reading import RunLike
 from celluler_sim.analysis.summary import summarise
 from celluler_sim.errors import ResultsError
@@ -83,6 +84,7 @@ def _replace(path: Path, content: bytes) -> None:
 def worth_drawing(run: RunLike) -> list[str]:
     """Return the names of the plots that have something to say about this run, in reading order."""
     idle = {"variants": not run.variants, "trace_facts": not any(partner for _, partner in trace_pairs(run.summary))}
+    idle |= ordering_idle(run)
     return [name for name in PLOTS if not idle.get(name)]
 
 

@@ -122,6 +122,6 @@ def _summary(run: Run, economy: Economy, seconds: float) -> dict[str, Any]:
 
     figures: dict[str, Any] = dict(summarise(run.tables, run.config, economy.setup.workload.facts()))
     agents = economy.providers.size + economy.consumers.size
-    figures["simulation_s"] = seconds
-    figures["agent_steps_per_s"] = agents * economy.setup.ticks / seconds
+    figures["simulation_seconds"] = seconds
+    figures["agent_steps_per_second"] = agents * economy.setup.ticks / seconds
     return figures

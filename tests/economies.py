@@ -128,17 +128,19 @@ def _shares(*names: str) -> st.SearchStrategy[dict[str, float]]:
 @st.composite
 def _pricing(draw: st.DrawFn, tick: float, base: float) -> dict[str, Any]:
     rule = draw(
-        st.sampled_from([
-            {"name": "fixed"},
-            {"name": "posted"},
-            {"name": "linear"},
-            {"name": "linear", "literal": True, "utilization_factor": 2.0},
-            {"name": "sliding_window", "cycle": "sawtooth"},
-            {"name": "sliding_window", "cycle": "smooth"},
-            {"name": "sliding_window", "cycle": "none"},
-            {"name": "eip1559", "block_seconds": tick},
-            {"name": "eip1559", "block_seconds": tick, "exact": True},
-        ])
+        st.sampled_from(
+            [
+                {"name": "fixed"},
+                {"name": "posted"},
+                {"name": "linear"},
+                {"name": "linear", "literal": True, "utilization_factor": 2.0},
+                {"name": "sliding_window", "cycle": "sawtooth"},
+                {"name": "sliding_window", "cycle": "smooth"},
+                {"name": "sliding_window", "cycle": "none"},
+                {"name": "eip1559", "block_seconds": tick},
+                {"name": "eip1559", "block_seconds": tick, "exact": True},
+            ]
+        )
     )
     return {**rule, "base_price": base, "window_seconds": tick * draw(st.sampled_from([0.5, 7.3, 60.0]))}
 
@@ -163,7 +165,7 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], Laggard | None]:
     """
     pick = lambda *choices: draw(st.sampled_from(choices))  # noqa: E731
     tick, base = pick(60.0, 1.0, 17.3, 600.0, 3600.0), pick(100.0, 0.5, 30.0)
-    consumers, value, seconds = draw(st.integers(8, 48)), base * pick(4.0, 1.5, 1.0), tick * pick(3.0, 0.1, 20.0)
+    consumers, value, seconds = draw(st.integers(5, 30)), base * pick(4.0, 1.5, 1.0), tick * pick(3.0, 0.1, 20.0)
     jobs = value * 1.4e-3 * seconds * consumers / 1e9  # share of all PRANA that is worth a job for each
     changes = {
         "seed": draw(st.integers(0, 2**32)),
@@ -179,7 +181,7 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], Laggard | None]:
             "law": pick("lognormal", "exponential", "constant"),
             "mean_seconds": seconds,
         },
-        "agents.providers.count": draw(st.integers(2, 12)),
+        "agents.providers.count": draw(st.integers(2, 8)),
         "agents.providers.accelerators": pick(8.0, 2.0),
         "agents.providers.usd_per_prana": pick(1.0, 5.0, 0.7) / base,
         "agents.providers.behaviours": draw(_shares("truthful", "markup")),
@@ -232,9 +234,13 @@ class Script:
 
 
 def scripted(
-    *jobs: tuple[float, ...], capacity: Sequence[float], ask: Sequence[float], **changes: Any
+    *jobs: tuple[float, ...],
+    capacity: Sequence[float],
+    ask: Sequence[float],
+    consensus: Laggard | None = None,
+    **changes: Any,
 ) -> Economy:
-    """Return an economy of perfect providers with these capacities and asks, each consumer with 100,000 PRANA."""
+    """Return an economy of perfect providers with these capacities and asks, each consumer with a million PRANA."""
     consumers = 1 + max((int(job[1]) for job in jobs), default=0)
     world = economy(
         {
@@ -247,11 +253,12 @@ def scripted(
             "agents.consumers.count": consumers,
             "agents.consumers.min_share": 1.0,
             "agents.consumers.behaviours": {"truthful": 1.0},
-            "agents.consumers.endowment_share": consumers * 1e-4,
+            "agents.consumers.endowment_share": consumers * 1e-3,
             "agents.consumers.endowment_cv": 0.0,
             **changes,
         },
         workload=Script(jobs),
+        **({"consensus": consensus} if consensus else {}),
     )
     world.providers["capacity"], world.providers["ask"] = np.array(capacity), np.array(ask)
     world.providers["energy_cost"], world.providers["capital_cost"] = np.array(ask) * 0.5, np.array(ask) * 0.5

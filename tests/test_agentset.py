@@ -1,7 +1,5 @@
 """Every call of Mesa's AgentSet, on rows and on a plain Mesa model with the same agents: Mesa itself is the oracle."""
 
-# ruff: noqa: D101, D102 (agents made up for the tests)
-
 from __future__ import annotations
 
 import math

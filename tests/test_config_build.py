@@ -104,7 +104,7 @@ def test_values_of_every_kind():
         ({"mix": [1]}, "rule.mix must be a mapping of names to numbers, got [1]"),
         ({"mix": {"a": "x"}}, "rule.mix.a must be a number, got 'x'"),
         ({"inner": 5}, "rule.inner must be a mapping of keys to values, got 5"),
-        ({"inner": {"share": 2}}, "rule.inner.share must be >= 0 and <= 1, got 2.0"),
+        ({"inner": {"share": 2}}, "rule.inner.share must be >= 0 and <= 1, got 2"),
     ],
 )
 def test_refusals_name_key_rule_and_value(mapping: dict[str, Any], message: str):

@@ -42,17 +42,25 @@ def check_books(world: Economy) -> None:
     assert {account: amount for account, amount in enumerate(escrow) if amount} == +locked(world)
 
 
-def replayed(rows: Tables) -> tuple[Counter[int], Counter[int]]:
-    """Return every account's free PRANA and escrow by replaying the table of transfers, in Decimals."""
-    free, escrow = Counter({TREASURY: Decimal(10**9)}), Counter()
-    moves = {"lock": (free, escrow), "release": (escrow, free), "pay": (escrow, free)}
+MOVES = {
+    "lock": ("free", "escrow"),
+    "release": ("escrow", "free"),
+    "pay": ("escrow", "free"),
+    "stake": ("free", "stake"),
+}
+
+
+def replayed(rows: Tables) -> dict[str, Counter[int]]:
+    """Return what every account has in each bucket by replaying the table of transfers, in Decimals."""
+    held = {"free": Counter({TREASURY: Decimal(10**9)}), "escrow": Counter(), "stake": Counter()}
     for row in rows.arrow("transfers").to_pylist():
-        giving, taking = (free, free) if row["source"] == TREASURY else moves[row["kind"]]
+        endows = row["source"] == TREASURY
+        giving, taking = (held[bucket] for bucket in (("free", "free") if endows else MOVES[row["kind"]]))
         assert row["refused"] == (giving[row["source"]] < row["amount_prana"])
         if not row["refused"]:
             giving[row["source"]] -= row["amount_prana"]
             taking[row["target"]] += row["amount_prana"]
-    return free, escrow
+    return held
 
 
 def exact(world: Economy, bucket: str) -> dict[int, Decimal]:
@@ -61,12 +69,10 @@ def exact(world: Economy, bucket: str) -> dict[int, Decimal]:
     return {account: Decimal(amount).scaleb(-18) for account, amount in enumerate(held) if amount}
 
 
-def check_tables(world: Economy) -> Counter[str]:
+def check_tables(world: Economy, rows: Tables) -> Counter[str]:
     """Hold the written tables against the ledger; return how often what happened."""
-    rows = tables(world)
-    free, escrow = replayed(rows)
-    assert exact(world, "free") == {account: amount for account, amount in free.items() if amount}
-    assert exact(world, "escrow") == {account: amount for account, amount in escrow.items() if amount}
+    for bucket, held in replayed(rows).items():
+        assert exact(world, bucket) == {account: amount for account, amount in held.items() if amount}
     paid = Counter()
     for row in rows.arrow("transfers").to_pylist():
         if row["kind"] == "pay" and row["source"] != TREASURY:
@@ -94,8 +100,38 @@ def test_ten_thousand_ticks_of_random_worlds():
             world.step()
             check_books(world)
         ticks += TICKS
-        happened.update(check_tables(world))
+        happened.update(check_tables(world, tables(world)))
 
     play()
     assert ticks >= 10_000
-    assert min(happened[s] for s in ("finished", "reneged", "refused", "running", "waiting", "expired")) > 50, happened
+    assert min(happened[s] for s in ("finished", "reneged", "refused", "running", "waiting", "expired")) > 20, happened
+
+
+def test_a_transfer_beyond_a_balance_is_refused_and_logged():
+    """A provider without money cannot pay 1 PRANA, a consumer not one unit more than it has; the run goes on."""
+    world = run(economy({"agents.consumers.jobs_per_day": 0.001}), 1)
+    ledger = world.ledger
+    provider, consumer = world.providers["account"][:1], world.consumers["account"][:1]
+    whole = ledger.amounts(consumer).to_units()[0]
+    assert ledger.pay(provider, consumer, Amounts.from_prana([1.0])).tolist() == [True]
+    assert ledger.pay(consumer, provider, Amounts.from_units([whole + 1])).tolist() == [True]
+    assert ledger.lock(consumer, Amounts.from_units([whole + 1])).tolist() == [True]
+    assert ledger.pay(consumer, provider, Amounts.from_units([whole])).tolist() == [False]
+    run(world, 2)
+    check_books(world)
+    transfers = tables(world)["transfers"]
+    mine = transfers[(transfers["tick"] == 1) & transfers["source"].isin([*provider.tolist(), *consumer.tolist()])]
+    assert mine["refused"].tolist()[:4] == [True, True, True, False]
+    assert mine["amount_prana"].tolist()[0] == Decimal(1)
+    assert mine["amount_prana"].tolist()[1] == Decimal(whole + 1).scaleb(-18)
+
+
+def test_who_cannot_afford_its_bid_is_refused_and_keeps_its_money():
+    """Endowed with a PRANA or so each, nobody can lock a job's worth: all are refused, nobody is served."""
+    world = run(
+        economy({"agents.consumers.endowment_share": 2e-8, "agents.consumers.behaviours": {"truthful": 1.0}}), 30
+    )
+    before = world.ledger.amounts(world.consumers["account"]).sum_units()
+    happened = check_tables(world, tables(world))
+    assert happened["refused"] > 0.5 * happened.total()
+    assert abs(before + world.ledger.amounts(slice(None), "escrow").sum_units() - 20 * 10**18) < 10**18

@@ -1,7 +1,5 @@
 """Populations: rows that come, stay in their slot, and go."""
 
-# ruff: noqa: D102 (agents made up for the tests)
-
 from __future__ import annotations
 
 import tracemalloc

@@ -16,7 +16,9 @@ LOAD, SERVERS = 8.0, 10
 
 def jobs(replicate: int, patience: float) -> tuple[np.ndarray, np.ndarray]:
     """Run one replicate; return the waits (s, NaN: lost) of the jobs born after the warm-up and resolved."""
-    e = Economy(compose("erlang", [f"ticks={TICKS}", f"replicate={replicate}", f"workload.patience_seconds={patience}"]))
+    e = Economy(
+        compose("erlang", [f"ticks={TICKS}", f"replicate={replicate}", f"workload.patience_seconds={patience}"])
+    )
     for _ in range(TICKS):
         e.step()
     e.close()

@@ -52,7 +52,7 @@ def test_the_compiled_draws_are_the_same_numbers(seed, name, tick, slots):
 
 
 def test_the_largest_and_the_smallest_draw():
-    """The slots whose SplitMix64 output is all ones and all zeros: both draws lie inside (0, 1), their logs are finite."""
+    """The slots whose SplitMix64 output is all ones and all zeros: both draws lie inside (0, 1)."""
     assert mix64(0, np.array([8454462832853231295, -1])).tolist() == [MASK, 0]
     draws, slots = Draws(0), np.array([8454462832853231295, -1])
     assert draws.uniform(slots).tolist() == [1 - 2.0**-53, 2.0**-54]
@@ -63,7 +63,11 @@ def test_golden_values():
     """What these streams gave when the first tables were written, they give on every machine and version."""
     streams = Streams(7, 2)
     assert [streams.key("demand", tick) for tick in (0, 3)] == [2720091613761993446, 618644190826426831]
-    assert streams.draws("demand", 3).uniform(np.array([0, 1, 10**9])).tolist() == [0.03101459366802589, 0.21158460389799488, 0.5613832318663268]
+    assert streams.draws("demand", 3).uniform(np.array([0, 1, 10**9])).tolist() == [
+        0.03101459366802589,
+        0.21158460389799488,
+        0.5613832318663268,
+    ]
     assert streams.at("demand", 3).random(2).tolist() == [0.9902122396188991, 0.6395253467307376]
 
 
@@ -119,7 +123,7 @@ def test_nothing_is_confused_with_anything_else():
 
 
 def test_a_draw_belongs_to_its_slot():
-    """Which other slots are asked, in which order, before or after, changes nothing; generators start anew each time."""
+    """Which other slots are asked, in which order, before or after, changes nothing."""
     streams = Streams(5)
     draws = streams.draws("demand", 4)
     whole = draws.uniform(np.arange(100))

@@ -1,7 +1,5 @@
 """Agent classes and a small model for the tests of populations."""
 
-# ruff: noqa: D101, D102 (agents made up for the tests)
-
 from __future__ import annotations
 
 import math

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from celluler_sim.behaviours.consumer import ConsumerBehaviour, Decision, Outloo
 from celluler_sim.book import Floats, Slots
 from celluler_sim.cellagent import CellAgent
 from celluler_sim.column import Column
-from celluler_sim.mechanisms.base import registered
+from celluler_sim.errors import MechanismError
+from celluler_sim.mechanisms.base import guarded, registered
 from celluler_sim.streams import Streams, mix64
 from celluler_sim.workloads.base import Jobs
 
@@ -88,23 +90,54 @@ def appraise(jobs: Jobs, config: ConsumerConfig, streams: Streams) -> tuple[Floa
     value, patience = jobs.value, jobs.patience
     if np.isnan(value).any():
         sigma = np.sqrt(np.log1p(config.value_cv**2))
-        drawn = config.value_median * np.exp(sigma * ndtri(job_draws(streams, "consumer.value", jobs.consumer, jobs.born)))
-        value = np.where(np.isnan(value), drawn, value)
+        uniform = job_draws(streams, "consumer.value", jobs.consumer, jobs.born)
+        value = np.where(np.isnan(value), config.value_median * np.exp(sigma * ndtri(uniform)), value)
     if np.isnan(patience).any():
-        drawn = -np.log(job_draws(streams, "consumer.patience", jobs.consumer, jobs.born)) * config.patience_s
-        patience = np.where(np.isnan(patience), drawn, patience)
+        uniform = job_draws(streams, "consumer.patience", jobs.consumer, jobs.born)
+        patience = np.where(np.isnan(patience), -np.log(uniform) * config.patience_s, patience)
     return value, patience
 
 
-def decide(wants: Wants, behaviour: Slots, rules: list[ConsumerBehaviour], outlook: Outlook, u: Floats) -> Decision:
-    """Return every job's decision under its consumer's own strategy."""
+def decide(
+    wants: Wants, behaviour: Slots, rules: list[ConsumerBehaviour], outlook: Outlook, u: Floats, tick: int = 0
+) -> Decision:
+    """Return every job's decision under its consumer's own strategy.
+
+    Raises
+    ------
+    MechanismError
+        A strategy raised, or decided about other jobs, bid what is no price, or submitted in the past.
+    """
     if len(rules) == 1:
-        return rules[0].decide(wants, outlook, u)
+        return _decided(rules[0], wants, outlook, u, tick)
     when, bid, again = wants.now.copy(), wants.value.copy(), np.zeros(len(wants.now), bool)
     for code, rule in enumerate(rules):
         mine = np.flatnonzero(behaviour == code)
         if len(mine):
             part = Wants(wants.now[mine], wants.value[mine], wants.work[mine], wants.give_up[mine])
-            d = rule.decide(part, outlook, u[mine])
+            d = _decided(rule, part, outlook, u[mine], tick)
             when[mine], bid[mine], again[mine] = d.when, d.bid, d.again
     return Decision(when, bid, again)
+
+
+def _decided(rule: ConsumerBehaviour, wants: Wants, outlook: Outlook, u: Floats, tick: int) -> Decision:
+    """Return one strategy's decision, checked."""
+
+    def fail(must: str, value: object) -> NoReturn:
+        name = getattr(rule, "name", type(rule).__name__)
+        raise MechanismError(f"consumer_behaviour={name} must {must}, got {value}")
+
+    def answer() -> Decision:
+        d = rule.decide(wants, outlook, u)
+        if not isinstance(d, Decision):
+            fail("return a Decision", type(d).__name__)
+        if any(np.shape(column) != wants.now.shape for column in (d.when, d.bid, d.again)):
+            shapes = f"{np.shape(d.when)}, {np.shape(d.bid)} and {np.shape(d.again)}"
+            fail(f"decide about each of {len(wants.now)} jobs", shapes)
+        if not (np.isfinite(d.bid) & (d.bid >= 0)).all():
+            fail("bid finite prices >= 0", d.bid[~(np.isfinite(d.bid) & (d.bid >= 0))][0])
+        if not (d.when >= wants.now).all():
+            fail("not submit before now", f"{d.when[~(d.when >= wants.now)][0]} s")
+        return d
+
+    return guarded("consumer_behaviour", rule, tick, answer)

@@ -11,7 +11,8 @@ from celluler_sim.behaviours.provider import ProviderBehaviour
 from celluler_sim.book import Floats, Slots
 from celluler_sim.cellagent import CellAgent
 from celluler_sim.column import Column
-from celluler_sim.mechanisms.base import registered
+from celluler_sim.errors import MechanismError
+from celluler_sim.mechanisms.base import guarded, registered
 from celluler_sim.population import Population
 from celluler_sim.streams import Streams
 from celluler_sim.workloads.base import Machines
@@ -123,13 +124,32 @@ def behaviours(config: ProviderConfig) -> list[ProviderBehaviour]:
     return [registered("provider_behaviour")[name]() for name in config.behaviours]
 
 
-def asks(traits_cost: Floats, markup: float, behaviour: Slots, rules: list[ProviderBehaviour]) -> Floats:
-    """Return each provider's ask under its own strategy, (n,) PRANA per unit."""
-    ask = np.empty_like(traits_cost)
+def asks(cost: Floats, markup: float, behaviour: Slots, rules: list[ProviderBehaviour], tick: int = 0) -> Floats:
+    """Return each provider's ask under its own strategy, (n,) PRANA per unit.
+
+    Raises
+    ------
+    MechanismError
+        A strategy raised, or asked what is no price.
+    """
+    ask = np.empty_like(cost)
     for code, rule in enumerate(rules):
         mine = behaviour == code
-        ask[mine] = rule.ask(traits_cost[mine], np.full(int(mine.sum()), markup))
+        ask[mine] = _asked(rule, cost[mine], markup, tick)
     return ask
+
+
+def _asked(rule: ProviderBehaviour, cost: Floats, markup: float, tick: int) -> Floats:
+    """Return the asks of one strategy, checked."""
+
+    def answer() -> Floats:
+        ask = np.asarray(rule.ask(cost, np.full(len(cost), markup)), float)
+        if ask.shape != cost.shape or not (np.isfinite(ask) & (ask >= 0)).all():
+            name = getattr(rule, "name", type(rule).__name__)
+            raise MechanismError(f"provider_behaviour={name} must ask {len(cost)} finite prices >= 0, got {ask[:3]}")
+        return ask
+
+    return guarded("provider_behaviour", rule, tick, answer)
 
 
 def account_profit(providers: Population[Provider], seconds: float) -> None:

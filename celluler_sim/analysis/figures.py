@@ -67,6 +67,13 @@ jain_served|Jain index of service|index|of each consumer's share of work served,
 hhi_providers|HHI of providers|index|sum of squared shares of the work sold: 1 one sells all, 1/n all equal
 nakamoto_half|providers for a majority|providers|fewest providers that sold more than half of the work
 relaxed_ticks_share|ticks with a relaxed cap|share|ticks in which a share cap could not be met
+# Ordering
+ordered_against_submission_share|pairs ordered the wrong way round|share|of pairs of transactions submitted at most 10 s apart, those of which the later came first
+rank_displacement_mean|mean shift in the order|places|by how many places a transaction is off its place by submission time
+finality_p50_s|median time to finality|s|half of the transactions that became final did so at most this long after submission
+finality_p95_s|finality, 95 % quantile|s|95 % of the transactions that became final did so at most this long after submission
+extracted_prana|extracted by position|PRANA|what proposers took by where they put a request in the order, of the price of the jobs that started
+extracted_share_of_spending|extracted, share of spending|share|the same over what consumers paid for the jobs that started
 # Size
 n_providers_start|providers at the start|providers|active in the first tick
 n_providers_end|providers at the end|providers|active in the last tick

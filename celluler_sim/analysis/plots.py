@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from celluler_sim.analysis.plots_agents import lorenz, provider_shares, waiting
 from celluler_sim.analysis.plots_compare import trace_facts, variants
+from celluler_sim.analysis.plots_hashgraph import hashgraph
 from celluler_sim.analysis.plots_market import price, queue, revenue, supply_demand, utilisation
+from celluler_sim.analysis.plots_ordering import extracted, fairness, finality
 from celluler_sim.analysis.reading import RunLike
 
 if TYPE_CHECKING:
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = [
     "CAPTIONS",
     "PLOTS",
+    "extracted",
+    "fairness",
+    "finality",
+    "hashgraph",
     "lorenz",
     "price",
     "provider_shares",
@@ -31,7 +37,8 @@ __all__ = [
 PLOTS: dict[str, Callable[[RunLike], Picture]] = {
     f.__name__: f
     for f in (
-        price, utilisation, supply_demand, waiting, queue, revenue, lorenz, provider_shares, variants, trace_facts
+        price, utilisation, supply_demand, waiting, queue, revenue, lorenz, provider_shares, hashgraph, finality,
+        fairness, extracted, variants, trace_facts
     )
 }  # fmt: skip
 
@@ -69,6 +76,25 @@ CAPTIONS: dict[str, str] = {
         "On the left, the providers that sold most, against the cap that the allocation rule sets on a provider's "
         "share of the capacity sold; on the right, all shares summed up, largest first: the earlier the line passes "
         "one half, the fewer providers hold a majority."
+    ),
+    "hashgraph": (
+        "Each dot is an event, a message that names two earlier ones (lines): a column holds the events of one member, "
+        "time runs upward, bands are rounds. Squares open a member's round; filled ones the others have voted famous. "
+        "The star is one event, the thick lines its way to the judges (rings) that between them fix when it happened."
+    ),
+    "finality": (
+        "How long a transaction takes from submission until the market may act on it: on the left how many took how "
+        "long, on the right which share was final by then, under each way of ordering."
+    ),
+    "fairness": (
+        "Of two transactions submitted this far apart, how often the later one is put first: at 50 % the order is a "
+        "coin toss, at 0 % it follows submission. Bars are 95 % intervals; crosses are what a hashgraph does to its "
+        "events where messages take no time. Closer than about two gossip intervals it does not tell them apart well."
+    ),
+    "extracted": (
+        "On the left, what those who decide the order took from consumers, by who paid it (light: those who spend "
+        "least), and by how much consumers as a whole are worse off; on the right, the same as a share of what they "
+        "spent."
     ),
     "variants": (
         "On the left, the price under each set of rules in the same random world; on the right, by how much each "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from celluler_sim.analysis.figures import FIGURES, format_table
+from celluler_sim.analysis.ordering import ordering_figures
 from celluler_sim.analysis.reading import (
     SERVED,
     Bools,
@@ -24,7 +25,7 @@ __all__ = ["FIGURES", "format_table", "served_share_by_consumer", "summarise"]
 
 Figures = dict[str, float | None]
 
-USED = ("markets", "jobs", "fills", "agents")
+USED = ("markets", "jobs", "fills", "agents", "transactions")
 
 
 def summarise(tables: Tables, config: Mapping[str, Any], facts: Mapping[str, float] | None = None) -> Figures:
@@ -46,7 +47,7 @@ def summarise(tables: Tables, config: Mapping[str, Any], facts: Mapping[str, flo
     """
     tables = {name: tables[name] for name in USED if name in tables}  # reading a table may copy it
     found = _price(tables) | _use(tables) | _service(tables) | _waits(tables, config) | _times(tables)
-    found |= _welfare(tables) | _distribution(tables, config) | _size(tables)
+    found |= _welfare(tables) | _distribution(tables, config) | ordering_figures(tables) | _size(tables)
     figures = {name: _clean(found[name]) for name in FIGURES if name in found}
     return figures | {f"trace_{name}": _clean(value) for name, value in (facts or {}).items()}
 

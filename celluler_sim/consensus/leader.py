@@ -1,4 +1,4 @@
-"""A proposer per block: what ordering is like where one validator at a time decides it, honestly or for its own gain."""
+"""A proposer per block: ordering where one validator at a time decides it, honestly or for its own gain."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Leader:
     Daian et al. (2020), Flash Boys 2.0: frontrunning in decentralized exchanges.
     """
 
-    validators: int = 10
+    validators: int = 10  # from whom each block's proposer is drawn
     stake_prana: float = 1e6  # that each of them locks
     block_seconds: float = 5.0  # s between two blocks
     delay_seconds: float = 0.5  # s, mean time until a transaction reaches the proposer (exponential)
-    conduct: Conduct = "honest"
+    conduct: Conduct = "honest"  # what a greedy proposer does, see above
     greedy_share: float = 1.0  # share of the validators that behave so; the others are honest, [0, 1]
     timeout_seconds: float = 300.0  # s after which a transaction that is in no block expires
 

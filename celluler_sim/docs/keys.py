@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, NamedTuple, get_args, get_type_hints
 from unittest import mock
@@ -99,8 +99,7 @@ def bounds(cls: type) -> dict[str, Bound]:
     """Return the range and unit of each key that a dataclass checks: built once more, while we listen to `require`."""
     heard: dict[str, Bound] = {}
 
-    def note(name: str, value: float, *, unit: str = "", **limits: float | None) -> None:
-        errors.require(name, value, unit=unit, **limits)
+    def note(name: str, value: float, *, unit: str = "", **limits: float | None) -> None:  # noqa: ARG001 - as `require`
         heard.setdefault(name, Bound(_range({k: v for k, v in limits.items() if v is not None}), unit))
 
     with ExitStack() as stack:
@@ -108,7 +107,9 @@ def bounds(cls: type) -> dict[str, Bound]:
             if name.startswith("celluler_sim.") and vars(module).get("require") is errors.require and module != errors:
                 stack.enter_context(mock.patch.object(module, "require", note))
         for part in _parts(cls):
-            part(**_labelled(part))
+            for instead_of_null in (1, None):  # with 1 the checks of what is null by default are heard too
+                with suppress(errors.CellulerError):
+                    part(**_labelled(part, instead_of_null))
     return heard
 
 
@@ -120,15 +121,15 @@ def _parts(cls: type) -> Iterator[type]:
     yield cls
 
 
-def _labelled(cls: type) -> dict[str, Any]:
-    """Return values for the numbers of a dataclass: its defaults, 1 where the default is null, and its name."""
+def _labelled(cls: type, instead_of_null: int | None) -> dict[str, Any]:
+    """Return a dataclass's default numbers, labelled, and what it requires."""
     hints = get_type_hints(cls)
     values: dict[str, Any] = {}
     for f in fields(cls):
-        default: Any = f.default
-        kinds = {hints[f.name], *get_args(hints[f.name])} & {float, int}
-        if kinds and default is not MISSING:
-            values[f.name] = (Float if float in kinds else Int)(1 if default is None else default)
+        default: Any = instead_of_null if f.default is None else f.default
+        kinds = {hints[f.name], *get_args(hints[f.name])} & {float, int}  # those of "number or null" as well
+        if kinds and type(default) in (int, float):
+            values[f.name] = (Float if float in kinds else Int)(default)
             values[f.name].label = f.name
         elif default is MISSING and f.default_factory is MISSING:
             values[f.name] = "x"  # the one required key is a name

@@ -101,6 +101,17 @@ def _allocation_contest() -> str:
     return _rows("fair_share", _run("allocation_contest"), SHARES)
 
 
+def _ordering_attack() -> str:
+    """Return what each order of transactions leaves to whom."""
+    run = _run("ordering_attack")
+    columns = ("mean_price_paid_prana", "served_share", "mean_wait_s", *SURPLUS)
+    rows = []
+    for name, other in run.variants.items():
+        taken = float(other.tables["markets"]["skimmed_prana"].sum())
+        rows.append([code(name), *(human(other.summary[c], FIGURES[c].unit) for c in columns), human(taken, "PRANA")])
+    return table(["", *(FIGURES[c].label for c in columns), "taken by proposers"], rows)
+
+
 def _erlang() -> str:
     from celluler_sim.analysis.queueing import mean_wait
 
@@ -135,6 +146,7 @@ MEASURED: Mapping[str, Callable[[], str]] = {
     "price_cycle": _price_cycle,
     "timing": _timing,
     "allocation_contest": _allocation_contest,
+    "ordering_attack": _ordering_attack,
     "erlang": _erlang,
     "gpu_cluster": lambda: _trace("gpu_cluster"),
     "llm_serving": lambda: _trace("llm_serving"),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from celluler_sim.book import Book, Fills, Floats, Frozen, Load, Slots, check_fills
-from celluler_sim.errors import CellulerError, MechanismError
+from celluler_sim.errors import MechanismError
 from celluler_sim.markets.provision_kernels import available_since, by_request, chain_releases, start_times
 from celluler_sim.markets.rows import Rows
 from celluler_sim.markets.window import UtilisationWindow
-from celluler_sim.mechanisms.base import Allocation, Pricing
+from celluler_sim.mechanisms.base import Allocation, Pricing, guarded
 
-T = TypeVar("T")
 ROUNDS = 6  # of allocation in one clearing; a further one is needed only if a start came too late for a request
 ROUND_SHARE = 0.01  # share of the free capacity that must have come back for a further round to be worth it
 CRUMB = 1e-9  # share of a provider's capacity below which it counts as nothing
@@ -65,19 +63,6 @@ class Quote(Frozen):
     price: Floats  # (n_offers,) PRANA per unit
     mean: float  #   PRANA per unit, weighted by capacity
     load: Load
-
-
-def guarded(family: str, rule: object, tick: int, call: Callable[[], T]) -> T:
-    """Return ``call()``; an exception that is not ours becomes a `MechanismError` naming rule and tick."""
-    try:
-        return call()
-    except CellulerError:
-        raise
-    except Exception as error:
-        name = getattr(rule, "name", type(rule).__name__)
-        raise MechanismError(
-            f"{family}={name} must not raise, got {type(error).__name__}: {error} at tick {tick}"
-        ) from error
 
 
 class _Part(NamedTuple):
@@ -277,15 +262,15 @@ class ResourceMarket:
 
     def _allocate(self, book: Book, tick: int, rng: np.random.Generator) -> Fills:
         rule = self.allocation
-        fills = guarded("allocation", rule, tick, lambda: rule.allocate(book, rng))
-        if not isinstance(fills, Fills):
-            got = type(fills).__name__
-            raise MechanismError(f"allocation={_name(rule)} must return Fills, got {got} at tick {tick}")
-        try:
+
+        def answer() -> Fills:
+            fills = rule.allocate(book, rng)
+            if not isinstance(fills, Fills):
+                raise MechanismError(f"allocation={_name(rule)} must return Fills, got {type(fills).__name__}")
             check_fills(f"allocation={_name(rule)}", book, fills)
-        except MechanismError as error:
-            raise MechanismError(f"{error} at tick {tick}") from None
-        return fills
+            return fills
+
+        return guarded("allocation", rule, tick, answer)
 
     # ---- after clearing --------------------------------------------------------------------------------------------
 

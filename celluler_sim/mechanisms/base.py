@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from celluler_sim.book import Book, Fills, Floats, Load
-from celluler_sim.errors import ScenarioError
+from celluler_sim.errors import CellulerError, MechanismError, ScenarioError
 from celluler_sim.mechanisms.laws import Law
 
 T = TypeVar("T", bound=type)
+Answer = TypeVar("Answer")
 
 _REGISTRY: dict[str, dict[str, type]] = {}
 
@@ -69,6 +70,27 @@ def claims_of(mechanism: Any) -> frozenset[Law]:
     """Return the laws an instance claims: its class's ``claims`` and those its parameters add by ``claims_when``."""
     further: dict[Law, When] = getattr(mechanism, "claims_when", {})
     return frozenset(mechanism.claims) | {law for law, when in further.items() if when.holds(mechanism)}
+
+
+def guarded(family: str, rule: object, tick: int, call: Callable[[], Answer]) -> Answer:
+    """Return ``call()``, which asks a rule and checks its answer; what goes wrong names the rule and the tick.
+
+    Raises
+    ------
+    MechanismError
+        Whatever the rule raised, on one line, or what the check found. Other errors of this package pass as they are.
+    """
+    try:
+        return call()
+    except MechanismError as error:
+        raise MechanismError(f"{error} at tick {tick}") from None
+    except CellulerError:
+        raise
+    except Exception as error:
+        name, said = getattr(rule, "name", type(rule).__name__), " ".join(str(error).split())
+        raise MechanismError(
+            f"{family}={name} must not raise, got {type(error).__name__}: {said} at tick {tick}"
+        ) from error
 
 
 def register(family: str, name: str) -> Callable[[T], T]:

@@ -114,7 +114,7 @@ def progressive_filling(left: Floats, demand: Floats, pace: Floats, most: Floats
         levels = np.array([_exhausted_at(c, demand[growing, r], pace, most, growing) for r, c in enumerate(rest)])
         level = float(levels.min(initial=np.inf))
         stops = growing & (demand[:, levels <= level * (1 + DUST)] > 0).any(axis=1)
-        tasks[stops] = np.minimum(most, pace * level)[stops]
+        tasks[stops] = np.minimum(most[stops], pace[stops] * level)
         growing &= ~stops
     return tasks
 

@@ -128,10 +128,12 @@ class Welfare:
 
     The programs are solved by HiGHS (Huangfu and Hall 2018), whose answers are the same every time. Where it stops at
     ``node_limit`` the better of its answer and the one from serving by falling bid is taken, which may not be the best.
+    Requests that may be split take milliseconds, by the hundred; some dozens that may not, and want all or nothing, can
+    take many seconds, most of them before the first branch.
     """
 
     gap: float = 1e-6  # relative distance from the optimum at which a mixed-integer search may stop
-    node_limit: int = 10_000  # branch-and-bound nodes at which it stops in any case
+    node_limit: int = 1_000  # branch-and-bound nodes at which it stops in any case
 
     claims: ClassVar[frozenset[Law]] = frozenset({Law.EFFICIENT})
 

@@ -48,6 +48,8 @@ class Program:
         found = self._milp(self.whole, np.zeros(len(self.upper)), self.upper, options)
         if found is None or not self.whole.any():
             return found
+        if not self.upper[~self.whole].any():
+            return np.round(found)
         fixed = np.where(self.whole, np.round(found), 0.0)
         again = self._milp(np.zeros_like(self.whole), fixed, np.where(self.whole, fixed, self.upper), {})
         return found if again is None else again
@@ -123,11 +125,15 @@ def matched_by_pairs(book: Book, worth: Floats, gap: float, node_limit: int) -> 
     request, offer = _pairs(book, worth)
     if not len(request):
         return Fills(request, offer, np.empty(0))
-    unit = float(np.median(book.amount[request]))
-    quantity = _best_pairs(book, worth, request, offer, unit).solve(gap, node_limit)
-    if quantity is None:
+    gains, unit, p = worth[request] - book.ask[offer], float(np.median(book.amount[request])), len(request)
+    set_up = _split_program if book.split else _whole_program
+    answer = set_up(book, gains, request, offer, unit).solve(gap, node_limit)
+    if answer is None:
         return Fills(request[:0], offer[:0], np.empty(0))
-    return _feasible(book, request, offer, quantity[: len(request)] * unit)
+    quantity = answer[:p] * unit
+    if not book.split:
+        quantity += answer[p:] * book.minimum[request]
+    return _feasible(book, request, offer, quantity)
 
 
 def _pairs(book: Book, worth: Floats) -> tuple[Slots, Slots]:
@@ -149,33 +155,48 @@ def _pairs(book: Book, worth: Floats) -> tuple[Slots, Slots]:
     return request.astype(np.int64), offer.astype(np.int64)
 
 
-def _best_pairs(book: Book, worth: Floats, request: Slots, offer: Slots, unit: float) -> Program:
-    """Set up the program: quantity of each pair in ``unit`` units/s, then whether a request, or a pair, is served."""
-    p = len(request)
-    amount, minimum, capacity = book.amount / unit, book.minimum / unit, book.capacity / unit
-    most = np.minimum(amount[request], capacity[offer])
-    served = np.unique(request[book.minimum[request] > 0]) if book.split else np.arange(p)
-    value = np.concatenate([worth[request] - book.ask[offer], np.zeros(len(served))])
-    upper = np.concatenate([most, np.ones(len(served))])
-    program = Program(value, upper, np.arange(len(value)) >= p)
+def _split_program(book: Book, gains: Floats, request: Slots, offer: Slots, unit: float) -> Program:
+    """Set up: quantity of each pair in ``unit`` units/s, then whether each request with a minimum is served."""
+    p, served = len(request), np.unique(request[book.minimum[request] > 0])
+    amount, minimum = book.amount / unit, book.minimum / unit
+    upper = np.concatenate([np.minimum(amount[request], book.capacity[offer] / unit), np.ones(len(served))])
+    program = Program(np.append(gains, np.zeros(len(served))), upper, np.arange(len(upper)) >= p)
     pair, switch, each = np.arange(p), p + np.arange(len(served)), np.arange(len(served))
     program.constrain(np.full(book.n_requests, -np.inf), amount, (request, pair, 1.0))
-    program.constrain(np.full(book.n_offers, -np.inf), capacity, (offer, pair, 1.0))
-    if book.split:
-        own = np.flatnonzero(book.minimum[request] > 0)
-        row = np.searchsorted(served, request[own])
-        program.constrain(np.full(len(served), -np.inf), 0.0, (row, own, 1.0), (each, switch, -amount[served]))
-        program.constrain(np.zeros(len(served)), np.inf, (row, own, 1.0), (each, switch, -minimum[served]))
-    else:
-        program.constrain(np.full(p, -np.inf), 0.0, (pair, pair, 1.0), (pair, switch, -most))
-        program.constrain(np.zeros(p), np.inf, (pair, pair, 1.0), (pair, switch, -minimum[request]))
-        program.constrain(np.full(book.n_requests, -np.inf), 1.0, (request, switch, 1.0))
+    own = np.flatnonzero(book.minimum[request] > 0)
+    row = np.searchsorted(served, request[own])
+    program.constrain(np.full(len(served), -np.inf), 0.0, (row, own, 1.0), (each, switch, -amount[served]))
+    program.constrain(np.zeros(len(served)), np.inf, (row, own, 1.0), (each, switch, -minimum[served]))
+    _limit_offers(program, book, request, offer, unit, (pair, np.ones(p)))
+    return program
+
+
+def _whole_program(book: Book, gains: Floats, request: Slots, offer: Slots, unit: float) -> Program:
+    """Set up: what each pair gets above the minimum, in ``unit`` units/s, then whether the pair is matched."""
+    p, least = len(request), book.minimum[request] / unit
+    most = np.minimum(book.amount[request], book.capacity[offer]) / unit - least
+    program = Program(np.append(gains, gains * least), np.append(most, np.ones(p)), np.arange(2 * p) >= p)
+    above, switch = np.arange(p), p + np.arange(p)
+    loose = np.flatnonzero(most > 0)
+    row = np.arange(len(loose))
+    program.constrain(np.full(len(loose), -np.inf), 0.0, (row, loose, 1.0), (row, switch[loose], -most[loose]))
+    program.constrain(np.full(book.n_requests, -np.inf), 1.0, (request, switch, 1.0))
+    _limit_offers(program, book, request, offer, unit, (above, np.ones(p)), (switch, least))
+    return program
+
+
+def _limit_offers(
+    program: Program, book: Book, request: Slots, offer: Slots, unit: float, *parts: tuple[Slots, Floats]
+) -> None:
+    """Add that no offer sells more than it has. A pair's quantity is the sum of its ``parts``: variable times size."""
+    sold = [(offer, variable, size) for variable, size in parts]
+    program.constrain(np.full(book.n_offers, -np.inf), book.capacity / unit, *sold)
     for k in range(book.supply.shape[1]):
         needs = np.flatnonzero(book.demand[request, k] > 0)
-        row = offer[needs]
-        share = book.demand[request[needs], k] / amount[request[needs]] / book.supply[row, k]
-        program.constrain(np.full(book.n_offers, -np.inf), 1.0, (row, needs, share))
-    return program
+        i, j = request[needs], offer[needs]
+        share = book.demand[i, k] * unit / book.amount[i] / book.supply[j, k]  # of the supply, per unit
+        used = [(j, variable[needs], size[needs] * share) for variable, size in parts]
+        program.constrain(np.full(book.n_offers, -np.inf), 1.0, *used)
 
 
 def _feasible(book: Book, request: Slots, offer: Slots, quantity: Floats) -> Fills:

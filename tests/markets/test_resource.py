@@ -1,4 +1,4 @@
-"""One clearing at a time: who starts when and at what price, worked by hand; and what the market refuses from a rule."""
+"""One clearing at a time: who starts when and at what price, worked by hand; what the market refuses from a rule."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ def offers(*rows, supply=None):
 
 def append(rows, **values):
     """Append one row; columns that are not given hold 0."""
-    rows.append(**{name: np.zeros_like(rows[name], shape=(1, *rows[name].shape[1:])) for name in rows._columns} | values)
+    rows.append(
+        **{name: np.zeros_like(rows[name], shape=(1, *rows[name].shape[1:])) for name in rows._columns} | values
+    )
 
 
 def wait(place, *requests, demand=None):
     """Put requests, (bid, amount, work, ready, give up) and perhaps a deadline, into a market's queue."""
     for k, (bid, amount, work, ready, give_up, *deadline) in enumerate(requests):
         append(
-            place.waiting, job=k, consumer=k, born=ready, submitted=ready, ready=ready, bid=bid, value=bid, amount=amount,
-            work=work, weight=1.0, least=amount, deadline=deadline[0] if deadline else FOREVER, give_up=give_up,
-            kinds=ANY_KIND, demand=0.0 if demand is None else demand[k],
+            place.waiting, job=k, consumer=k, born=ready, submitted=ready, ready=ready, bid=bid, value=bid,
+            amount=amount, work=work, weight=1.0, least=amount, give_up=give_up,
+            deadline=deadline[0] if deadline else FOREVER, kinds=ANY_KIND, demand=0.0 if demand is None else demand[k],
         )  # fmt: skip
 
 
@@ -213,7 +215,7 @@ def test_bad_quotes(answer, message):
 
 def test_a_rule_may_refuse_in_its_own_words():
     """An error of this package passes as it is."""
-    with pytest.raises(ScenarioError, match="^pricing.block_seconds must divide$"):
+    with pytest.raises(ScenarioError, match=r"^pricing.block_seconds must divide$"):
         market(Quotes(ScenarioError("pricing.block_seconds must divide"))).quote(offers((1, 1, 0)), 7, 0.0, 60.0)
 
 
@@ -230,6 +232,23 @@ class Grants:
         return self.answer
 
 
+class Writes:
+    """An allocation rule that alters the book."""
+
+    name = "odd"
+
+    def allocate(self, book, rng):
+        book.capacity[:] = 9.0
+
+
+def test_a_rule_that_alters_the_book():
+    """The book is read-only: what the rule raises is one line."""
+    place = market(allocation=Writes())
+    wait(place, (50, 2, 10, 65, FOREVER))
+    with pytest.raises(MechanismError, match=r"allocation=odd must not raise, got ValueError: .* read-only at tick 7"):
+        clear(place, offers((10, 2, 0)), tick=7)
+
+
 def fills(*rows):
     """Return fills from rows of (request, offer, quantity)."""
     return Fills(*(np.array(column) for column in zip(*rows, strict=True)))
@@ -244,7 +263,10 @@ def fills(*rows):
         (fills((0, 0, 3.0)), "allocation=odd must sell no more than .* at tick 7"),
         (fills((0, 0, -1.0)), "allocation=odd must grant finite quantities above 0 .*got -1.0 at tick 7"),
         (fills((0, 5, 1.0)), "allocation=odd must name rows of the book.* at tick 7"),
-        (Fills(np.array([0]), np.array([0, 0]), np.array([1.0])), "must return three columns of one length.* at tick 7"),
+        (
+            Fills(np.array([0]), np.array([0, 0]), np.array([1.0])),
+            "must return three columns of one length.* at tick 7",
+        ),
         (Fills([0], [0], [1.0]), "allocation=odd must return three columns .* at tick 7"),
         (Fills(np.array([0.5]), np.array([0]), np.array([1.0])), "allocation=odd must .* at tick 7"),
         (Fills(np.array([0]), np.array([0]), np.array(["much"])), "allocation=odd must .* at tick 7"),

@@ -16,7 +16,7 @@ def quantities(scale: float = 1.0) -> st.SearchStrategy[float]:
 
 
 @st.composite
-def books(  # noqa: PLR0917
+def books(
     draw: st.DrawFn,
     max_requests: int = 6,
     max_offers: int = 5,

@@ -120,7 +120,7 @@ def test_many_prices_leave_nothing_that_somebody_could_afford(seed: int):
 
 
 def test_a_claim_that_cannot_be_met_alone_stands_in_nobodys_way():
-    """The most urgent needs 3.6 of a kind of which there are 3; the other two share the machines as if it were not there."""
+    """The most urgent needs 3.6 of a kind of which there are 3; the others are served as if it were not there."""
     book = Book.of(
         amount=[1, 4, 1],
         minimum=[0, 3.6, 0],

@@ -83,7 +83,7 @@ class FirstInCompany:
 
     claims: ClassVar[frozenset[Law]] = frozenset({Law.RESPECTS_ORDER, Law.ENVY_FREE, Law.NON_WASTEFUL})
 
-    def allocate(self, book: Book, rng: np.random.Generator) -> Fills:  # noqa: ARG002, D102 - as the protocol says
+    def allocate(self, book: Book, rng: np.random.Generator) -> Fills:
         rows = np.arange(1 if book.n_requests > 1 else 0)
         return Fills(rows, rows.copy(), np.minimum(book.amount[rows], book.capacity[rows]))
 

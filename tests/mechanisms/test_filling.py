@@ -130,6 +130,7 @@ def test_drf_without_a_resource_that_is_needed():
     answer = dominant_resource_fairness([4, 0], [[1, 1], [1, 0]])
     assert answer.tasks.tolist() == [0, 4]
     assert answer.shares.tolist() == [0, 1]
+    assert dominant_resource_fairness([4, 0], [[1, 1], [1, 0]], max_tasks=[9, 1]).tasks.tolist() == [0, 1]
 
 
 def test_drf_tasks_that_need_nothing_are_all_granted():

@@ -103,7 +103,7 @@ class Odd(pricing.UniformPrice):
 class OneForAll(pricing.Fixed):
     """Returns one price whatever the number of offers."""
 
-    def quote(self, load: Load, ask: np.ndarray) -> np.ndarray:  # noqa: ARG002 - that is what is wrong with it
+    def quote(self, load: Load, ask: np.ndarray) -> np.ndarray:
         """Return one price."""
         return np.array([self.base_price])
 
