@@ -25,12 +25,17 @@ ENDLESS = [
 ]
 
 
+def hear_interrupts() -> None:
+    """Undo what a shell does to its background jobs: they, and all they start, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def endless(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Start a run that does not end by itself; return it and its folder as soon as the first batches are written."""
     process = subprocess.Popen(
         [sys.executable, "-m", "celluler_sim", *ENDLESS],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts,  # noqa: PLW1509
     )  # fmt: skip
     try:
         while not (folders := written(tmp_path)):
@@ -97,7 +102,7 @@ def test_ctrl_c_is_one_line_and_leaves_a_readable_folder(endless):
     home = folder.parents[2]
     before = rows_written(folder)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
+    out, err = process.communicate(timeout=120)
     message = f"celluler-sim: interrupted; what was recorded until then is in {folder.relative_to(home)}\n"
     assert (process.returncode, out, err) == (130, "", message)
     manifest = json.loads((folder / "manifest.json").read_text())

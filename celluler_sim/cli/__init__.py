@@ -7,6 +7,7 @@ from importlib import import_module
 
 VERBS = {
     "list": "celluler_sim.cli.listing",
+    "replay": "celluler_sim.cli.replaying",
     "report": "celluler_sim.cli.reporting",
     "validate": "celluler_sim.cli.validating",
 }  # a verb's module has `run(arguments) -> exit code`

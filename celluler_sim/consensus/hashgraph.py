@@ -30,6 +30,7 @@ NO_WINDOW = 1 << 40
 _ORDERS = ("paper", "generation", "hedera", "lamport")
 _MEDIANS = ("lower", "mean", "upper")
 _EXACT = 1 << 30  # stakes that add up to less are their own weights
+_TIMES = 1 << 22  # looked up together, up to 32 MB: 8192 events for 512 judges; after a standstill there are more
 _MOST = 1 << 100  # that stakes may add up to, divided by their greatest common divisor
 _NONE: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -161,6 +162,7 @@ class Hashgraph:
             require("window_rounds", window_rounds, at_least=1)
         self._graph = _with_rules(state.allocate(len(self.stakes), words), self.rules, self.stakes, window_rounds)
         self._news: list[Finality] = []
+        self._room = np.empty(_TIMES)
 
     def __len__(self) -> int:
         """Return how many events have been added."""
@@ -429,7 +431,7 @@ class Hashgraph:
         while votes.elect(self._graph) == votes.NO_LEVELS:
             self._graph = state.more_levels(self._graph)
         if self._graph.at["processed"][0] < self._graph.at["undecided"][0]:
-            self._news.append(Finality(*receive(self._graph)))
+            self._news.append(Finality(*receive(self._graph, self._room)))
 
     def _follow(self, batch: state.Batch, place: int, number: int) -> None:
         """Find what the ancestors of each new event decide."""
@@ -457,7 +459,9 @@ class Hashgraph:
             middle_bit(signs) if coin is None else np.ascontiguousarray(coin, np.uint8),
         )
         if {len(part) for part in batch} != {size} or signs.shape[1] != words:
-            shapes = ", ".join(f"{name} {np.asarray(part).shape}" for name, part in zip(batch._fields, batch, strict=True))
+            shapes = ", ".join(
+                f"{name} {np.asarray(part).shape}" for name, part in zip(batch._fields, batch, strict=True)
+            )
             raise ScenarioError(f"a batch must have one length and {words} words a signature, got {shapes}")
         if not np.isfinite(batch.time).all():
             raise ScenarioError(f"time must be finite, got {batch.time[~np.isfinite(batch.time)][0]}")

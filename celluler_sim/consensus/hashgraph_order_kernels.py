@@ -17,14 +17,15 @@ from celluler_sim.consensus.hashgraph_state import LIMB, Floats, Graph, Integers
 _FAMOUS = 2
 _PAPER, _, _HEDERA, _LAMPORT = range(4)
 _LOWER, _MEAN, _ = range(3)
-_TABLE = 1 << 22  # times looked up together, 32 MB: 8192 events for 512 judges; after a standstill there are more
 _BLOCK = 16  # events whose times are gathered together: two cache lines
 _LOW = (1 << LIMB) - 1
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def receive(g: Graph) -> tuple[Integers, Integers, Floats, Integers]:
+def receive(g: Graph, room: Floats) -> tuple[Integers, Integers, Floats, Integers]:
     """Bring the events of every round decided since the last call into their order.
+
+    ``room`` is memory for the times that are looked up together, at least one for each column.
 
     Returns
     -------
@@ -33,12 +34,12 @@ def receive(g: Graph) -> tuple[Integers, Integers, Floats, Integers]:
         numbers of events that will never be ordered, because they were received more than a window after their round.
     """
     at = g.at[0]
-    room, n_ordered, n_stale = at.count - at.base, 0, 0
-    event, rounds, time = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room)
-    stale = np.empty(room, np.int64)
+    most, n_ordered, n_stale = at.count - at.base, 0, 0
+    event, rounds, time = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
+    stale = np.empty(most, np.int64)
     while at.processed < at.undecided:
         r = at.processed
-        batch, when, n_late = _receive_round(g, r, stale[n_stale:])
+        batch, when, n_late = _receive_round(g, r, stale[n_stale:], room)
         end = n_ordered + len(batch)
         event[n_ordered:end], time[n_ordered:end], rounds[n_ordered:end] = batch, when, r
         n_ordered, n_stale = end, n_stale + n_late
@@ -69,7 +70,7 @@ def retire(g: Graph) -> Integers:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _receive_round(g: Graph, r: int, stale: Integers) -> tuple[Integers, Floats, int]:
+def _receive_round(g: Graph, r: int, stale: Integers, room: Floats) -> tuple[Integers, Floats, int]:
     """Return the events received in a round, in order, their times, and how many are stale instead."""
     judges = judges_of(g, r)
     g.round[r & (len(g.round) - 1)].judges = len(judges)
@@ -78,8 +79,8 @@ def _receive_round(g: Graph, r: int, stale: Integers) -> tuple[Integers, Floats,
     start, batch, n_stale = _collect(g, r, _limits(g, r, judges), stale)
     when = np.empty(len(batch))
     ranked = np.empty((len(batch) if g.rule[0].order == _HEDERA else 0, len(judges)))
-    part = _TABLE // len(judges) + 1
-    table = np.empty((len(judges), min(part, len(batch))))
+    part = min(len(room) // len(judges), len(batch) + 1)
+    table = room[: part * len(judges)].reshape((len(judges), part))
     for first in range(0, len(batch), part):
         end = min(first + part, len(batch))
         _receipts(g, r, judges, start, batch, first, end, table)

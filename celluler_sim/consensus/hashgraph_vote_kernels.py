@@ -157,14 +157,17 @@ def _decides(g: Graph, row: Numbers, r: int, top: int, still: Integers) -> int:
             still[n_open] = c
             n_open += 1
     for d in range(2, top - r + 1):
+        if d > g.vote.shape[1]:
+            return NO_LEVELS
+        voters, votes, voted = g.witness[(r + d) & mask], g.vote[s, d - 1], g.voted[s, d - 1]
         for y in range(g.at[0].columns):
-            if row[y] < g.witness[(r + d) & mask, y]:
+            if row[y] < voters[y]:
                 continue
-            if _ensure(g, r, d, y) == NO_LEVELS:
-                return NO_LEVELS
+            if not voted[y]:
+                _ensure(g, r, d, y)
             kept = 0
             for k in range(n_open):
-                if not g.vote[s, d - 1, y, still[k]] & _DECIDES:
+                if not votes[y, still[k]] & _DECIDES:
                     still[kept] = still[k]
                     kept += 1
             n_open = kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,6 @@ Name = str | int
 Time = int | float
 
 _CASE_KEYS = ("stakes", "params", "events")
-_NOTES = ("name", "description", "comment")  # keys of a case that say what it is
 _EVENT_KEYS = ("id", "creator", "self_parent", "other_parents", "timestamp", "signature")
 _WHOLE = 1 << 52  # whole numbers below this have an exact mean as floats
 
@@ -94,7 +93,7 @@ def replay(case: Mapping[str, Any]) -> dict[str, Any]:
     >>> replay({"stakes": [1], "events": [{"id": "a", "creator": 0}]})["round"]
     {'a': 1}
     """
-    _check_keys(case, (*_CASE_KEYS, *_NOTES), "the case")
+    _check_keys(case, _CASE_KEYS, "the case")
     params = case.get("params")
     rules = build(Rules, {} if params is None else params, "params")
     stakes = _sequence(case, "stakes")
@@ -127,6 +126,10 @@ def replay_file(path: str | Path) -> dict[str, Any]:
         raise ReplayError(f"{path} is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise ReplayError(f"{path} is no JSON: {error.msg}, line {error.lineno} column {error.colno}") from None
+    except ReplayError as error:
+        raise ReplayError(f"{path}: {error}") from None
+    except ValueError as error:  # a whole number of more digits than Python reads
+        raise ReplayError(f"{path} cannot be read: {str(error).split(';')[0]}") from None
     try:
         return replay(case)
     except CellulerError as error:
@@ -138,12 +141,11 @@ def _no_number(text: str) -> float:
 
 
 def _check_keys(mapping: Any, known: Sequence[str], name: str) -> None:
-    """Refuse what is no mapping, and keys that mean nothing."""
+    """Refuse what is no mapping, and keys that look like misspelt ones; others are notes."""
     if not isinstance(mapping, Mapping):
         raise ReplayError(f"{name} must be a mapping with the keys {', '.join(known)}; got {show(mapping)}")
     for key in mapping:
-        if key not in known:
-            hint = did_you_mean(str(key), known) or f"; it has {', '.join(known)}"
+        if key not in known and (hint := did_you_mean(str(key), known)):
             raise ReplayError(f"{name} has an unknown key {show(key)}{hint}")
 
 
@@ -220,7 +222,7 @@ def _time(given: Any, place: int, about: str) -> Time:
     """Return a timestamp, by default the place in the list."""
     if given is None:
         return place
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not math.isfinite(given):
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not abs(given) <= sys.float_info.max:
         raise ReplayError(f"{about}: timestamp must be a finite number, got {show(given)}")
     return given
 

@@ -58,6 +58,14 @@ def test_an_answer_that_takes_too_long_is_of_no_use():
     assert by_hand([(1.0, 0, 1)], patience=0.1) == []
 
 
+def test_delay_holds_up_requests_and_answers_alike():
+    """0 sends everything 1 s late: its own request is answered at 2.2, its answer to 1 lands at 2.4 and tells of 1.2."""
+    late = [{"kind": "delay", "members": [0], "seconds": 1.0}]
+    assert by_hand([(1.0, 0, 1), (1.9, 1, 2)], faults=late) == [(1, 1, 2, 2.3), (0, 0, 1, 2.4)]
+    assert by_hand([(1.0, 0, 1), (1.8, 1, 2)], faults=late) == [(1, 1, 2, 2.2), (0, 0, 3, 2.4)]
+    assert by_hand([(1.0, 1, 0)], faults=late) == [(1, 1, 0, 2.4)]
+
+
 def test_nothing_reaches_or_leaves_a_crashed_member():
     """Down from 1 to 2 s: its own sync is lost, so is one that reaches it, and an answer that lands then."""
     down = [{"kind": "crash", "members": [1], "start_s": 1.0, "end_s": 2.0}]

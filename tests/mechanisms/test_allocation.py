@@ -295,6 +295,8 @@ def test_a_whole_request_goes_where_the_resulting_share_is_smallest():
     cold = FairShare().allocate(Book.of(amount=[5], capacity=[9, 9], split=False), RNG)
     assert pairs(cold) == [(0, 0, 5)]
     assert cold.relaxed
+    uneven = FairShare().allocate(Book.of(amount=[5], capacity=[9, 9], sold=[3, 1], split=False), RNG)
+    assert pairs(uneven) == [(0, 1, 5)]
     warm = Book.of(amount=[5], capacity=np.full(6, 9), sold=[20, 19, 14, 14, 14, 14], split=False)
     fills = FairShare(min_share=0.0).allocate(warm, RNG)
     assert pairs(fills) == [(0, 2, 5)]
