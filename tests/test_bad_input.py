@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 from celluler_sim.__main__ import main
 from celluler_sim.mechanisms import base
@@ -131,6 +132,8 @@ def home(tmp_path, monkeypatch):
     yield tmp_path / "home"
     base._REGISTRY.clear()
     base._REGISTRY.update(known)
+    for family in known:
+        ConfigStore.instance().repo.get(family, {}).pop("odd.yaml", None)
     sys.modules.pop("odd", None)
 
 

@@ -338,6 +338,11 @@ def test_interrupted_before_anything_was_recorded(call: Call, runs: Runs):
     assert left() == []
 
 
+def hear_interrupts() -> None:
+    """Undo what a shell does to its background jobs: they, and all they start, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupt(tmp_path: Path):
     """Ctrl-C in mid-run: one line that says where the tables are, exit code 130, the folder stays."""
     script = (
@@ -351,8 +356,9 @@ def test_interrupt(tmp_path: Path):
         "sys.exit(main([]))\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_interrupts,  # noqa: PLW1509
+    )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
     process.send_signal(signal.SIGINT)

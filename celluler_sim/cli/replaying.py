@@ -31,11 +31,14 @@ def _table(answer: Mapping[str, Any]) -> str:
     rounds, order = answer["round"], answer["order"]
     waiting = [name for name in rounds if answer["received"][name] is None]
     famous = sum(fame is True for fame in answer["fame"].values())
+    titles = ["place", "event", "round", "received", "time"]
     lines = [
         f"{len(rounds)} events, {sum(answer['witness'].values())} witnesses, {famous} of them famous",
         f"rounds decided: {', '.join(map(str, answer['decided_rounds'])) or 'none'}",
         "",
-        *_columns(["place", "event", "round", "received", "time"], [_row(answer, *item) for item in enumerate(order, 1)]),
+        *_columns(
+            ["place", "event", "round", "received", "time"], [_row(answer, *item) for item in enumerate(order, 1)]
+        ),
     ]
     if waiting:
         lines += ["", f"not ordered ({len(waiting)}): {' '.join(map(str, waiting))}"]
@@ -47,8 +50,7 @@ def _row(answer: Mapping[str, Any], place: int, name: Any) -> list[str]:
     return [str(place), str(name), *map(str, values)]
 
 
-def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows below titles, each column as wide as its widest cell."""
-    table = [titles, *rows]
-    widths = [max(len(row[k]) for row in table) for k in range(len(titles))]
+def _columns(table: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in table]

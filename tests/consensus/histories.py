@@ -68,15 +68,16 @@ class Gossip:
     def _disturb(self) -> None:
         """Split the members, heal the split, or let one fall silent or wake."""
         members = list(range(self.members))
-        kind = self.random.randrange(3)
+        kind = self.random.randrange(5)
         if kind == 0:
             self.random.shuffle(members)
             cut = self.random.randint(1, self.members - 1)
             self.groups = [set(members[:cut]), set(members[cut:])]
         elif kind == 1:
-            self.groups = [set(members)]
-        else:
             self.silent ^= {self.random.choice(members)}
+        else:
+            self.groups = [set(members)]
+            self.silent.clear()
 
     def _sync(self, member: int, group: list[int]) -> None:
         """Let a member ask some others for their newest event and make one of its own."""
@@ -121,7 +122,7 @@ class Gossip:
 def random_case(seed: int, forkers: bool | None = None) -> Case:
     """Draw a whole case: 3 to 7 members, 30 to 120 events, random stakes and parameters."""
     random = Random(seed)  # noqa: S311
-    members = random.randint(3, 7)
+    members = random.choice([3, 3, 4, 4, 4, 5, 6, 7])
     if forkers is None:
         forkers = random.random() < 0.4
     gossip = Gossip(random, members, random.choice([1, 1, 2]) if forkers else 0)

@@ -59,10 +59,10 @@ def test_an_answer_that_takes_too_long_is_of_no_use():
 
 
 def test_delay_holds_up_requests_and_answers_alike():
-    """0 sends everything 1 s late: its own request is answered at 2.2, its answer to 1 lands at 2.4 and tells of 1.2."""
+    """0 sends everything 1 s late: its request is answered at 2.2 s, and its own answer lands at 2.4 s, not at 1.4."""
     late = [{"kind": "delay", "members": [0], "seconds": 1.0}]
     assert by_hand([(1.0, 0, 1), (1.9, 1, 2)], faults=late) == [(1, 1, 2, 2.3), (0, 0, 1, 2.4)]
-    assert by_hand([(1.0, 0, 1), (1.8, 1, 2)], faults=late) == [(1, 1, 2, 2.2), (0, 0, 3, 2.4)]
+    assert by_hand([(1.0, 0, 1), (1.7, 1, 2)], faults=late) == [(1, 1, 2, 2.1), (0, 0, 3, 2.4)]
     assert by_hand([(1.0, 1, 0)], faults=late) == [(1, 1, 0, 2.4)]
 
 
