@@ -36,9 +36,7 @@ def _table(answer: Mapping[str, Any]) -> str:
         f"{len(rounds)} events, {sum(answer['witness'].values())} witnesses, {famous} of them famous",
         f"rounds decided: {', '.join(map(str, answer['decided_rounds'])) or 'none'}",
         "",
-        *_columns(
-            ["place", "event", "round", "received", "time"], [_row(answer, *item) for item in enumerate(order, 1)]
-        ),
+        *_columns([titles, *(_row(answer, place, name) for place, name in enumerate(order, 1))]),
     ]
     if waiting:
         lines += ["", f"not ordered ({len(waiting)}): {' '.join(map(str, waiting))}"]
