@@ -17,6 +17,7 @@ from celluler_sim.book import Floats, Slots
 from celluler_sim.columnar import ColumnarModel
 from celluler_sim.consensus.base import OFFER, REQUEST, WITHDRAW, Ordered, Transactions
 from celluler_sim.errors import InvariantError
+from celluler_sim.institutions.base import FAMILIES, Institution
 from celluler_sim.ledger import SUPPLY_PRANA, Amounts, Ledger, split_groups
 from celluler_sim.logbook import Logbook
 from celluler_sim.markets.resource import Offers, Quote, ResourceMarket, Started
@@ -84,6 +85,8 @@ class Economy(ColumnarModel):
         self._make_validators()
         self._make_providers()
         self._make_consumers()
+        rules = (setup.mechanisms[family] for family in FAMILIES)
+        self.institutions: list[Institution] = [i for rule in rules if (i := rule.open(self)) is not None]
 
     def record_to(self, recorder: Recorder) -> None:
         """Write tables to another recorder from now on."""
@@ -170,7 +173,15 @@ class Economy(ColumnarModel):
         self.order(tick)
         self.deliver(tick)
         self.clear(tick)
+        for institution in self.institutions:
+            institution.clear(tick)
         self.settle(tick)
+        for institution in self.institutions:
+            institution.judge(tick)
+        for institution in self.institutions:
+            institution.share(tick)
+        for institution in self.institutions:
+            institution.govern(tick)
         self.learn(tick)
         self.record(tick)
 
@@ -197,6 +208,8 @@ class Economy(ColumnarModel):
         self.held.append(**hold)
         self._submit_requests(_pick(jobs, ~later), tick)
         self._row["postponed"] = len(self.held)
+        for institution in self.institutions:
+            institution.act(tick)
 
     def _bear_jobs(self, tick: Tick) -> None:
         rate = self.consumers["rate"] * self.consumers.active
@@ -226,7 +239,7 @@ class Economy(ColumnarModel):
         submitted = jobs.pop("when")
         consumer = jobs["consumer"]
         validator = self.consumers["validator"][consumer].astype(np.int64)
-        number = self._send(REQUEST, account[ok], validator, submitted, jobs["bid"])
+        number = self.submit(REQUEST, account[ok], validator, submitted, jobs["bid"])
         self.market.mempool.append(
             **jobs, transaction=number, account=account[ok], submitted=submitted, ready=np.full(n, np.nan),
             weight=self.consumers["weight"][consumer], least=jobs["amount"] * self.setup.agents.consumers.min_share,
@@ -234,8 +247,16 @@ class Economy(ColumnarModel):
         )  # fmt: skip
         self._row["submitted"], self._row["refused"] = n, int(refused.sum())
 
-    def _send(self, kind: int, sender: Slots, validator: Slots, submitted: Floats, bid: Floats | None = None) -> Slots:
-        """Hand transactions to their validators and return their numbers."""
+    def submit(self, kind: int, sender: Slots, validator: Slots, submitted: Floats, bid: Floats | None = None) -> Slots:
+        """Hand transactions of one kind (of `consensus.base.KINDS`) to their validators and return their numbers.
+
+        Parameters
+        ----------
+        sender, validator, submitted
+            Account, validator and moment (s) of each, (n,).
+        bid
+            What each says to whoever may read it, (n,) PRANA per unit.
+        """
         n = len(sender)
         if not n:
             return np.empty(0, np.int64)
@@ -255,12 +276,12 @@ class Economy(ColumnarModel):
         self._n_ordered += len(place)
         self._latencies = ordered.final - sent["submitted"]
         self.sent.drop(place)
-        self._take_in(ordered, sent["kind"])
+        self._take_in(ordered, sent["kind"], tick)
         self._expire(tick)
         self._row["ordered"] = int(np.sum(sent["kind"] == REQUEST))
         self._row["all_ordered"] = len(place)
 
-    def _take_in(self, ordered: Ordered, kind: npt.NDArray[np.int8]) -> None:
+    def _take_in(self, ordered: Ordered, kind: npt.NDArray[np.int8], tick: Tick) -> None:
         requests = kind == REQUEST
         pool = self.market.mempool
         rows = np.searchsorted(pool["transaction"], ordered.number[requests])
@@ -270,12 +291,17 @@ class Economy(ColumnarModel):
             arrived["conduct"], arrived["proposer"] = ordered.conduct[requests], ordered.proposer[requests]
         pool.drop(rows)
         self.market.waiting.append(**arrived)
-        places = np.searchsorted(self.orders["number"], ordered.number[~requests])
+        says = (kind == OFFER) | (kind == WITHDRAW)
+        places = np.searchsorted(self.orders["number"], ordered.number[says])
         said = self.orders.rows(places)
         self.orders.drop(places)
-        offers = kind[~requests] == OFFER
+        offers = kind[says] == OFFER
         self.providers["ask"][said["provider"][offers]] = said["ask"][offers]
         self.providers["offering"][said["provider"]] = offers
+        for institution in self.institutions:
+            for own in institution.kinds:
+                if (rows := np.flatnonzero(kind == own)).size:
+                    institution.ordered(own, ordered.number[rows], ordered.final[rows], tick)
 
     def _expire(self, tick: Tick) -> None:
         """Give up on transactions that the network has not brought to finality in time; escrow returns."""
@@ -290,21 +316,39 @@ class Economy(ColumnarModel):
         jobs = self.market.mempool.take(np.flatnonzero(np.isin(self.market.mempool["transaction"], gone)))
         self._refund_whole(jobs)
         self._leave(jobs, "expired", tick)
+        for institution in self.institutions:
+            institution.expired(gone, tick)
 
     def deliver(self, tick: Tick) -> None:
         """Service that has ended is paid for, and its capacity is free again, from the very moment it ended."""
         fills, jobs = self.market.complete(tick.end)
         due = Amounts(fills["due_hi"], fills["due_lo"])
-        provider = fills["provider"]
-        self._payments.append((fills["account"], self.providers["account"][provider], self._skim(fills, due)))
+        provider, worth = fills["provider"], jobs["value"] * jobs["work"]
         paid = (fills["price"] - fills["skim"]) * fills["work"]
+        for institution in self.institutions:
+            if (share := institution.delivered(fills, jobs, tick)) is not None:
+                due, back, lost = self._withhold(fills, jobs, due, share)
+                paid, worth, jobs["paid"] = paid * share, worth - jobs["value"] * lost, jobs["paid"] - back
+        self._payments.append((fills["account"], self.providers["account"][provider], self._skim(fills, due)))
         np.add.at(self.providers["earned"], provider, paid)
         consumer = jobs["consumer"]
-        spent, worth = jobs["paid"], jobs["value"] * jobs["work"]
+        spent = jobs["paid"]
         np.add.at(self.consumers["spent"], consumer, spent)
         np.add.at(self.consumers["surplus"], consumer, worth - spent)
         self.log.jobs(self.market.name, "finished", jobs)
         self._row["finished"], self._row["revenue_prana"] = len(consumer), float(paid.sum())
+
+    def _withhold(self, fills: Columns, jobs: Columns, due: Amounts, share: Floats) -> tuple[Amounts, Floats, Floats]:
+        """Give consumers back what was not earned: return what is still due, and per job the PRANA and work missing."""
+        parts = split_groups(due, np.stack([share, 1 - share], axis=1).ravel(), 2 * np.arange(len(share)))
+        self._refunds.append((fills["account"], parts[1::2]))
+        job = np.searchsorted(jobs["job"], fills["job"], sorter=(by := np.argsort(jobs["job"], kind="stable")))
+        missing = (1 - share) * fills["work"]
+        back = np.zeros(len(by))
+        lost = back.copy()
+        np.add.at(back, by[job], missing * fills["price"])
+        np.add.at(lost, by[job], missing)
+        return parts[::2], back, lost
 
     def _skim(self, fills: Columns, due: Amounts) -> Amounts:
         """Let proposers have what they took; return what is left for the providers."""
@@ -366,6 +410,10 @@ class Economy(ColumnarModel):
         p["busy"][:] = market.busy(p.size)
         listed = p["offering"] & p.active & (p["quality"] >= market.min_quality)
         slots = np.flatnonzero(listed)
+        for institution in self.institutions:
+            if (admitted := institution.admits(slots, tick)) is not None:
+                listed[slots[~admitted]] = False
+                slots = slots[admitted]
         supply = (
             (self.supply - market.used(len(self.supply)))[slots] if market.n_resources else np.zeros((len(slots), 0))
         )
@@ -436,15 +484,13 @@ class Economy(ColumnarModel):
         return fills
 
     def settle(self, tick: Tick) -> None:
-        """Have the ledger execute what the market decided; then count every PRANA."""
+        """Have the ledger execute what the market decided."""
         refused = [self.ledger.pay_escrow(*payment, "pay") for payment in self._payments]
         refused += [self.ledger.release(*refund) for refund in self._refunds]
         if any(r.any() for r in refused):
             raise InvariantError(f"tick {tick.number}: what is due must be in escrow, got a payment the ledger refused")
         self._payments.clear()
         self._refunds.clear()
-        self.ledger.check(tick.number)
-        self.log.drain(tick.number, self.ledger)
 
     def learn(self, tick: Tick) -> None:
         """Let providers account for profit, revise asks, leave and enter; it shows once it is ordered."""
@@ -464,6 +510,8 @@ class Economy(ColumnarModel):
             p.remove(np.setdiff1d(drained, self.orders.alive()["provider"]))
         if self.setup.workload.machines() is None:
             self._enter(tick)
+        for institution in self.institutions:
+            institution.learn(tick)
 
     def _revise_asks(self, tick: Tick) -> None:
         p, config = self.providers, self.setup.agents.providers
@@ -492,11 +540,15 @@ class Economy(ColumnarModel):
     def _send_offers(self, kind: int, slots: Slots, ask: Floats, tick: Tick) -> None:
         p = self.providers
         validator = p["validator"][slots].astype(np.int64)
-        number = self._send(kind, p["account"][slots], validator, np.full(len(slots), tick.end))
+        number = self.submit(kind, p["account"][slots], validator, np.full(len(slots), tick.end))
         self.orders.append(number=number, provider=slots, ask=ask)
 
     def record(self, tick: Tick) -> None:
-        """Write the tick down."""
+        """Count every PRANA, and write the tick down."""
+        self.ledger.check(tick.number)
+        self.log.drain(tick.number, self.ledger)
+        for institution in self.institutions:
+            institution.record(tick)
         row = self._row
         median, late = _quantiles(self._latencies, 0.5, 0.95)
         self.recorder.log(
@@ -521,6 +573,8 @@ class Economy(ColumnarModel):
         self.log.jobs(self.market.name, "running", running)
         for rows in (self.market.waiting, self.market.mempool, self.held):
             self.log.jobs(self.market.name, "waiting", rows.alive())
+        for institution in self.institutions:
+            institution.close()
 
     # ---- leaving ---------------------------------------------------------------------------------------------------
 

@@ -115,7 +115,7 @@ TRANSACTIONS = _table(
     "transaction",
     """
 transaction|int64||number of the transaction, in order of submission
-kind|string||request, offer or withdraw
+kind|string||request, offer, withdraw, join, leave, proposal, vote, stake, training or dataset
 sender|int64||account number of the sender
 validator|int64||validator it was handed to
 submitted_s|float64|s|when it was submitted

@@ -11,8 +11,10 @@ import numpy.typing as npt
 from celluler_sim.book import Floats, Frozen, Slots
 from celluler_sim.streams import Streams
 
-KINDS = ("request", "offer", "withdraw")
-REQUEST, OFFER, WITHDRAW = range(3)
+KINDS = (
+    "request", "offer", "withdraw", "join", "leave", "proposal", "vote", "stake", "training", "dataset",
+)  # fmt: skip
+REQUEST, OFFER, WITHDRAW, JOIN, LEAVE, PROPOSAL, VOTE, STAKE, TRAINING, DATASET = range(10)
 CONDUCTS = ("fair", "front_run", "sandwiched")
 FAIR, FRONT_RUN, SANDWICHED = range(3)
 

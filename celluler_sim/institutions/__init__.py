@@ -1,0 +1,1 @@
+"""What takes part in a tick beside the resource market: pools, a market for training, trust, governance."""
