@@ -144,11 +144,12 @@ class Economy(ColumnarModel):
     def _add_providers(self, serial: Slots, family: str, *, offering: bool) -> Slots:
         traits = self.provider_maker.make(serial, family)
         cost = traits.energy_cost + traits.capital_cost
-        markup, tick = self.setup.agents.providers.markup, max(self.steps - 1, 0)
+        markup, tick = np.full(len(serial), self.setup.agents.providers.markup), max(self.steps - 1, 0)
         ask = providers_.asks(cost, markup, traits.behaviour, self.provider_rules, tick)
         return self.providers.add(
             len(serial), account=self.ledger.open_accounts(len(serial)), kind=traits.kind, capacity=traits.capacity,
             quality=traits.quality, energy_cost=traits.energy_cost, capital_cost=traits.capital_cost, ask=ask,
+            markup=markup, use=self.setup.agents.providers.target_use,
             behaviour=traits.behaviour, validator=traits.validator, offering=offering,
         )  # fmt: skip
 
@@ -518,7 +519,8 @@ class Economy(ColumnarModel):
         slots = providers_.repricing(p, config, self.streams, tick.number, tick.seconds)
         slots = slots[p["offering"][slots]]  # who is leaving does not come back by revising an ask
         cost = p["energy_cost"][slots] + p["capital_cost"][slots]
-        ask = providers_.asks(cost, config.markup, p["behaviour"][slots], self.provider_rules, tick.number)
+        p["markup"][slots] = providers_.revised_markup(p["markup"][slots], p["use"][slots], config)
+        ask = providers_.asks(cost, p["markup"][slots], p["behaviour"][slots], self.provider_rules, tick.number)
         changed = ask != p["ask"][slots]
         self._send_offers(OFFER, slots[changed], ask[changed], tick)
 

@@ -32,7 +32,9 @@ class ProviderConfig:
     usd_per_prana: float = 0.01  # converts costs; 100 PRANA a unit of 1e18 FLOP-seconds is then 1 USD
     cost_cv: float = 0.15  # spread of unit cost between providers with one kind of machine (lognormal)
     behaviours: dict[str, float] = field(default_factory=lambda: {"truthful": 1.0})  # shares
-    markup: float = 0.2  # of behaviour `markup`, over unit cost
+    markup: float = 0.2  # of behaviour `markup`, over unit cost, at the start
+    markup_response: float = 1.0  # how strongly a mark-up follows own utilisation when an ask is revised; 0: not
+    target_use: float = 0.5  # own utilisation, mean over a day, at which a mark-up stays as it is
     reprice_per_half_hour: float = 0.0028  # probability that an ask is revised in half an hour
     exit_after_s: float = 259_200.0  # leaves after losing money for this long without a break
     entry_per_day: float = 0.05  # candidates a day per provider at the start
@@ -44,10 +46,19 @@ class ProviderConfig:
         require(f"{key}.count", self.count, at_least=1)
         for name in ("accelerators", "lifetime_years", "usd_per_prana", "pue", "exit_after_s"):
             require(f"{key}.{name}", getattr(self, name), above=0)
-        for name in ("accelerators_cv", "electricity_usd_per_kwh", "cost_cv", "markup", "entry_per_day", "hurdle"):
+        for name in (
+            "accelerators_cv",
+            "electricity_usd_per_kwh",
+            "cost_cv",
+            "markup",
+            "markup_response",
+            "entry_per_day",
+            "hurdle",
+        ):
             require(f"{key}.{name}", getattr(self, name), at_least=0)
         require(f"{key}.quality_low", self.quality_low, at_least=0, at_most=self.quality_high)
         require(f"{key}.quality_high", self.quality_high, at_least=0, at_most=1)
+        require(f"{key}.target_use", self.target_use, at_least=0, at_most=1)
         require(f"{key}.reprice_per_half_hour", self.reprice_per_half_hour, at_least=0, below=1)
         _check_shares(f"{key}.hardware", self.hardware)
         _check_shares(f"{key}.behaviours", self.behaviours)

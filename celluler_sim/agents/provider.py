@@ -32,6 +32,8 @@ class Provider(CellAgent):
     energy_cost = Column(np.float64, unit="PRANA/unit", doc="energy for a unit of work")
     capital_cost = Column(np.float64, unit="PRANA/unit", doc="write-off per unit of work at full use")
     ask = Column(np.float64, unit="PRANA/unit", doc="least price it accepts")
+    markup = Column(np.float64, unit="share", doc="over unit cost, of those whose strategy has one")
+    use = Column(np.float64, unit="share", doc="exponential mean of its own utilisation over a day")
     behaviour = Column(np.int8, doc="strategy, index into the economy's list")
     validator = Column(np.int32, doc="validator it is attached to")
     offering = Column(np.bool_, doc="its offer has been ordered and not withdrawn")
@@ -124,7 +126,7 @@ def behaviours(config: ProviderConfig) -> list[ProviderBehaviour]:
     return [registered("provider_behaviour")[name]() for name in config.behaviours]
 
 
-def asks(cost: Floats, markup: float, behaviour: Slots, rules: list[ProviderBehaviour], tick: int = 0) -> Floats:
+def asks(cost: Floats, markup: Floats, behaviour: Slots, rules: list[ProviderBehaviour], tick: int = 0) -> Floats:
     """Return each provider's ask under its own strategy, (n,) PRANA per unit.
 
     Raises
@@ -135,15 +137,15 @@ def asks(cost: Floats, markup: float, behaviour: Slots, rules: list[ProviderBeha
     ask = np.empty_like(cost)
     for code, rule in enumerate(rules):
         mine = behaviour == code
-        ask[mine] = _asked(rule, cost[mine], markup, tick)
+        ask[mine] = _asked(rule, cost[mine], markup[mine], tick)
     return ask
 
 
-def _asked(rule: ProviderBehaviour, cost: Floats, markup: float, tick: int) -> Floats:
+def _asked(rule: ProviderBehaviour, cost: Floats, markup: Floats, tick: int) -> Floats:
     """Return the asks of one strategy, checked."""
 
     def answer() -> Floats:
-        ask = np.asarray(rule.ask(cost, np.full(len(cost), markup)), float)
+        ask = np.asarray(rule.ask(cost, markup), float)
         if ask.shape != cost.shape or not (np.isfinite(ask) & (ask >= 0)).all():
             name = getattr(rule, "name", type(rule).__name__)
             raise MechanismError(f"provider_behaviour={name} must ask {len(cost)} finite prices >= 0, got {ask[:3]}")
@@ -153,16 +155,26 @@ def _asked(rule: ProviderBehaviour, cost: Floats, markup: float, tick: int) -> F
 
 
 def account_profit(providers: Population[Provider], seconds: float) -> None:
-    """Accrue each provider's profit over ``seconds``, and note how long it has been losing money.
+    """Accrue each provider's profit over ``seconds``, note how long it has been losing money, and how busy it was.
 
-    Profit rate = earning - energy * busy - capital * capacity; its exponential mean has a time constant of a day.
+    Profit rate = earning - energy * busy - capital * capacity; exponential means have a time constant of a day.
     """
-    p = providers
+    p, weight = providers, -np.expm1(-seconds / DAY)
     rate = p["earning"] - p["energy_cost"] * p["busy"] - p["capital_cost"] * p["capacity"]
     rate *= p.active
     p["profit"][:] += rate * seconds
-    p["margin"][:] += (rate - p["margin"]) * -np.expm1(-seconds / DAY)
+    p["margin"][:] += (rate - p["margin"]) * weight
+    p["use"][:] += (p["busy"] / np.maximum(p["capacity"], 1e-300) - p["use"]) * weight
     p["losing_s"][:] = np.where(p["margin"] < 0, p["losing_s"] + seconds, 0.0)
+
+
+def revised_markup(markup: Floats, use: Floats, config: ProviderConfig) -> Floats:
+    """Return the mark-ups after a look at one's own utilisation, (n,): busy providers raise theirs, idle ones cut it.
+
+    m <- m exp(s (u - u*)): derivative-following reduced to what a seller sees without a model of demand (Greenwald
+    and Kephart 1999), u* the utilisation it is content with.
+    """
+    return np.asarray(markup * np.exp(config.markup_response * (use - config.target_use)))
 
 
 def repricing(
