@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from celluler_sim.economy import Economy
+    from celluler_sim.recorder import Recorder
     from celluler_sim.results import Run
     from celluler_sim.run_folder import RunFolder
     from celluler_sim.scenario import Scenario
@@ -56,57 +57,114 @@ def simulate(
     return run_scenario(compose(scenario, [*overrides, *more]), path, progress=progress)
 
 
-def run_scenario(scenario: Scenario, folder: Path | None = None, *, progress: Literal["auto"] | bool = False) -> Run:
-    """Run a composed scenario, then its variants in the same world; see `simulate`."""
+def run_scenario(
+    scenario: Scenario,
+    folder: Path | None = None,
+    *,
+    progress: Literal["auto"] | bool = False,
+    watch: Callable[[Economy], None] | None = None,
+) -> Run:
+    """Run a composed scenario, then its variants in the same world; see `simulate`.
+
+    ``watch`` is called with the economy after every tick; what it raises ends the run.
+    """
     from celluler_sim.run_folder import RunFolder
 
     home = None if folder is None else RunFolder.create(folder)
-    run = _run_one(scenario, home, progress=progress)
+    if home is not None:
+        home.planned = {name: scenario.variant(name).to_mapping() for name in scenario.variants}
+    run = run_one(scenario, home, progress=progress, watch=watch)
     for name in scenario.variants:
         sub = None if home is None else home.variant(name)
-        run.variants[name] = _run_one(scenario.variant(name), sub, progress=progress)
+        run.variants[name] = run_one(scenario.variant(name), sub, progress=progress, watch=watch)
     return run
 
 
-def _run_one(scenario: Scenario, home: RunFolder | None, *, progress: Literal["auto"] | bool) -> Run:
+def run_one(
+    scenario: Scenario,
+    home: RunFolder | None,
+    *,
+    progress: Literal["auto"] | bool,
+    watch: Callable[[Economy], None] | None = None,
+) -> Run:
     """Run one configuration: its tables go to its folder while it runs, its figures at the end."""
     from celluler_sim.economy import Economy
-    from celluler_sim.progress import Progress
     from celluler_sim.recorder import Recorder
-    from celluler_sim.results import Run
-    from celluler_sim.run_folder import Manifest
 
-    config = scenario.to_mapping()
     economy: Economy | None = None
     try:
-        manifest = Manifest.begin(config, seed=scenario.seed, replicate=scenario.replicate)
         if home is not None:
-            home.start(config, seed=scenario.seed, replicate=scenario.replicate)
-            manifest = home.manifest or manifest
+            home.start(scenario.to_mapping(), seed=scenario.seed, replicate=scenario.replicate)
         economy = Economy(scenario)
-        recorder = Recorder(None) if home is None else home.recorder()
-        with recorder:
-            economy.record_to(recorder)
-            begun = time.perf_counter()
-            with Progress(scenario.ticks, scenario.tick_seconds, enabled=progress) as bar:
-                for _ in range(scenario.ticks):
-                    economy.step()
-                    bar.advance()
-            economy.close()
-            seconds = time.perf_counter() - begun
-        run = Run(config=config, manifest={}, summary={}, source=recorder if home is None else home.path)
-        run.summary.update(_summary(run, economy, seconds))
-        if home is not None:
-            home.finish(run.summary, economy.streams.roots)
-        else:
-            manifest.add_streams(economy.streams.roots)
-            manifest.end()
-        run.manifest.update(manifest.entries)
+        recorder = Recorder(None) if home is None else home.recorder(keep=scenario.checkpoint_every > 0)
+        economy.record_to(recorder)
+        return carry_on(scenario, economy, recorder, home, progress=progress, watch=watch)
     except BaseException as error:
         if home is not None:
             _give_up(home, error, ticks=0 if economy is None else economy.steps)
         raise
+
+
+def carry_on(
+    scenario: Scenario,
+    economy: Economy,
+    recorder: Recorder,
+    home: RunFolder | None,
+    *,
+    progress: Literal["auto"] | bool,
+    before: float = 0.0,
+    watch: Callable[[Economy], None] | None = None,
+) -> Run:
+    """Run an economy, new or taken from a checkpoint, to the scenario's last tick and complete its folder.
+
+    ``before`` is how long the run had taken until then, s.
+    """
+    from celluler_sim.results import Run
+    from celluler_sim.run_folder import Manifest
+
+    config, ticks = scenario.to_mapping(), scenario.ticks - (0 if before else economy.steps)
+    manifest = (home and home.manifest) or Manifest.begin(config, seed=scenario.seed, replicate=scenario.replicate)
+    manifest.begun -= before
+    with recorder:
+        seconds = before + _step_to_end(scenario, economy, recorder, home, progress=progress, before=before, watch=watch)
+    run = Run(config=config, manifest={}, summary={}, source=recorder if home is None else home.path)
+    run.summary.update(_summary(run, economy, seconds, ticks))
+    if home is not None:
+        home.finish(run.summary, economy.streams.roots)
+        recorder.release()
+    else:
+        manifest.add_streams(economy.streams.roots)
+        manifest.end()
+    run.manifest.update(manifest.entries)
     return run
+
+
+def _step_to_end(
+    scenario: Scenario,
+    economy: Economy,
+    recorder: Recorder,
+    home: RunFolder | None,
+    *,
+    progress: Literal["auto"] | bool,
+    before: float,
+    watch: Callable[[Economy], None] | None,
+) -> float:
+    """Step an economy to the last tick, close it, and return how long that took, s."""
+    from celluler_sim.progress import Progress
+
+    begun, every = time.perf_counter(), scenario.checkpoint_every if home is not None else 0
+    with Progress(scenario.ticks - economy.steps, scenario.tick_seconds, enabled=progress) as bar:
+        while economy.steps < scenario.ticks:
+            economy.step()
+            bar.advance()
+            if watch is not None:
+                watch(economy)
+            if home is not None and every and economy.steps % every == 0:
+                from celluler_sim.checkpoint.store import write
+
+                write(home.path, economy, scenario, recorder, before + time.perf_counter() - begun)
+    economy.close()
+    return time.perf_counter() - begun
 
 
 def _give_up(home: RunFolder, error: BaseException, *, ticks: int) -> None:
@@ -117,11 +175,11 @@ def _give_up(home: RunFolder, error: BaseException, *, ticks: int) -> None:
         home.discard()
 
 
-def _summary(run: Run, economy: Economy, seconds: float) -> dict[str, Any]:
+def _summary(run: Run, economy: Economy, seconds: float, ticks: int) -> dict[str, Any]:
     from celluler_sim.analysis.summary import summarise
 
     figures: dict[str, Any] = dict(summarise(run.tables, run.config, economy.setup.workload.facts()))
     agents = economy.providers.size + economy.consumers.size
     figures["simulation_seconds"] = seconds
-    figures["agent_steps_per_second"] = agents * economy.setup.ticks / seconds
+    figures["agent_steps_per_second"] = agents * ticks / seconds
     return figures

@@ -6,9 +6,15 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 VERBS = {
+    "branch": "celluler_sim.cli.branching",
+    "dashboard": "celluler_sim.cli.dashboard",
+    "compare": "celluler_sim.cli.comparing",
+    "export": "celluler_sim.cli.exporting",
     "list": "celluler_sim.cli.listing",
     "replay": "celluler_sim.cli.replaying",
     "report": "celluler_sim.cli.reporting",
+    "resume": "celluler_sim.cli.resuming",
+    "sensitivity": "celluler_sim.cli.sensing",
     "validate": "celluler_sim.cli.validating",
 }  # a verb's module has `run(arguments) -> exit code`
 
