@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 VERBS = {
+    "audit": "celluler_sim.cli.auditing",
     "branch": "celluler_sim.cli.branching",
     "dashboard": "celluler_sim.cli.dashboard",
     "compare": "celluler_sim.cli.comparing",
