@@ -1,105 +1,30 @@
 """The hashgraph algorithm: events in, one total order out. Baird, SWIRLDS-TR-2016-01 (2016), with what others changed.
 
 Rounds and witnesses follow from an event's ancestors; fame of witnesses by virtual voting with coin rounds; judges;
-round
-received; consensus time; order. Every choice that implementations make differently is a field of `Rules`.
+round received; consensus time; order. Every choice that implementations make differently is a field of `Rules`.
 
 `Hashgraph` is the whole network's graph, computed once: rounds, votes and rows of ancestors are functions of an event,
-so
-what a member knows is the row of its newest event, and what it has decided is `Hashgraph.decided` of that event.
+so what a member knows is the row of its newest event, and what it has decided is `Hashgraph.decided` of that event.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from celluler_sim.book import Floats, Slots
-from celluler_sim.config_build import show
 from celluler_sim.consensus import hashgraph_state as state
+from celluler_sim.consensus.hashgraph_rules import Rules, as_batch, check_stakes, split_signature, write_rules
 from celluler_sim.errors import ScenarioError, require
 
+__all__ = ["WINDOW_ROUNDS", "Finality", "Hashgraph", "Rules", "Witnesses", "check_stakes"]
+
 WINDOW_ROUNDS = 26  # Hedera's number of rounds that are not ancient
-NO_WINDOW = 1 << 40
-_ORDERS = ("paper", "generation", "hedera", "lamport")
-_MEDIANS = ("lower", "mean", "upper")
-_EXACT = 1 << 30  # stakes that add up to less are their own weights
 _TIMES = 1 << 22  # looked up together, up to 32 MB: 8192 events for 512 judges; after a standstill there are more
-_MOST = 1 << 100  # that stakes may add up to, divided by their greatest common divisor
 _NONE: npt.NDArray[np.int64] = np.empty(0, np.int64)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What implementations of the algorithm do differently. The defaults are the paper's, but for ``order``.
-
-    Parameters
-    ----------
-    threshold
-        Share of the total stake of a supermajority, an exact fraction: ``"2/3"``, ``"67/100"``, ``"0.67"``.
-    strict
-        Whether a supermajority must exceed that share, or only reach it.
-    coin
-        Every coin-th round of voting is a coin round; less than 3 can end a round with too few judges.
-    first_round
-        Round of an event without parents.
-    fork_rule
-        ``hide``: an event sees nothing by a creator of whom it descends from a fork; ``none``: it sees all ancestors.
-    equal_parents
-        Whether only an event whose parents all share one round may be promoted (Hedera).
-    judge_rule
-        If a creator has two famous witnesses in a round: ``drop`` both, or take the one with the ``min`` signature.
-    received_after
-        Whether the round received must exceed the round created (Babble).
-    median
-        Of an even number of times: the ``upper`` or ``lower`` one of the middle two, or their ``mean``.
-    weighted
-        Whether the median is weighted by the judges' stake.
-    order
-        What breaks ties of round received and consensus time: ``paper``, the whitened signature; ``generation``, before
-        it the generation; ``hedera``, before that the times around the median; ``lamport``, the generation and the
-        plain signature.
-    """
-
-    threshold: str | float = "2/3"
-    strict: bool = True
-    coin: int = 10
-    first_round: int = 1
-    fork_rule: Literal["hide", "none"] = "hide"
-    equal_parents: bool = False
-    judge_rule: Literal["drop", "min"] = "drop"
-    received_after: bool = False
-    median: Literal["upper", "lower", "mean"] = "upper"
-    weighted: bool = False
-    order: Literal["paper", "generation", "hedera", "lamport"] = "generation"
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        share = self.share
-        if not 0 < share <= 1 or (share == 1 and self.strict):
-            limit = "above 0 and below 1" if self.strict else "above 0 and at most 1"
-            raise ScenarioError(f"threshold must be {limit}, got {self.threshold}")
-        require("coin", self.coin, at_least=2)
-        require("first_round", self.first_round, at_least=0, at_most=1_000_000)
-
-    @property
-    def share(self) -> Fraction:
-        """The threshold as an exact fraction; a decimal number means what it says, not its nearest float."""
-        try:
-            return Fraction(str(self.threshold))
-        except (ValueError, ZeroDivisionError):
-            raise ScenarioError(f'threshold must be a fraction such as "2/3", got {show(self.threshold)}') from None
-
-    def need(self, total: int) -> int:
-        """Return the least whole stake that is a supermajority of ``total``."""
-        least = self.share * total
-        return math.floor(least) + 1 if self.strict else math.ceil(least)
 
 
 class Finality(NamedTuple):
@@ -109,6 +34,9 @@ class Finality(NamedTuple):
     round: Slots  # (n,) round received
     time: Floats  # (n,) consensus time
     stale: Slots  # (m,) event numbers, received too long after their round, or by nobody until then
+
+
+_NOTHING = Finality(_NONE, _NONE, np.empty(0), _NONE)
 
 
 class Witnesses(NamedTuple):
@@ -157,10 +85,10 @@ class Hashgraph:
     ) -> None:
         self.rules = rules or Rules()
         self.stakes = check_stakes(stakes)
-        self._views = views
+        self._views, self._windowed = views, window_rounds is not None
         if window_rounds is not None:
             require("window_rounds", window_rounds, at_least=1)
-        self._graph = _with_rules(state.allocate(len(self.stakes), words), self.rules, self.stakes, window_rounds)
+        self._graph = write_rules(state.allocate(len(self.stakes), words), self.rules, self.stakes, window_rounds)
         self._news: list[Finality] = []
         self._room = np.empty(_TIMES)
 
@@ -196,8 +124,7 @@ class Hashgraph:
     @property
     def owner(self) -> Slots:
         """The member behind each column of a row, (columns,); -1 for a column not in use."""
-        columns = int(self._graph.at["columns"][0])
-        return self._graph.column["owner"][:columns].astype(np.int64)
+        return self._graph.column["owner"][: int(self._graph.at["columns"][0])].astype(np.int64)
 
     @property
     def nbytes(self) -> int:
@@ -274,7 +201,7 @@ class Hashgraph:
         ScenarioError
             As `add`; the events before the one refused have been added.
         """
-        batch = self._batch(creator, self_parent, other_parents, time, signature, coin)
+        batch = as_batch(self._graph.signature.shape[1], creator, self_parent, other_parents, time, signature, coin)
         first = len(self)
         if first + len(batch.creator) >= state.NEVER:
             raise ScenarioError(f"a hashgraph must have fewer than {state.NEVER} events; open a new one")
@@ -287,23 +214,23 @@ class Hashgraph:
         news, self._news = self._news, []
         if len(news) == 1:
             return news[0]
-        return Finality(*(np.concatenate(part) for part in zip(_nothing(), *news, strict=True)))
+        return Finality(*(np.concatenate(part) for part in zip(_NOTHING, *news, strict=True)))
 
     def rounds(self, events: npt.ArrayLike) -> Slots:
         """Return the round of each event."""
-        return np.asarray(self._records(events)["round"], np.int64)
+        return np.asarray(self._field("round", events), np.int64)
 
     def is_witness(self, events: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Return which events are witnesses."""
-        return np.asarray(self._records(events)["witness"], np.bool_)
+        return np.asarray(self._field("witness", events), np.bool_)
 
     def generations(self, events: npt.ArrayLike) -> Slots:
         """Return 1 + the highest generation of the parents, 0 for an event without any."""
-        return np.asarray(self._records(events)["generation"], np.int64)
+        return np.asarray(self._field("generation", events), np.int64)
 
     def decided(self, events: npt.ArrayLike) -> Slots:
         """Return the last round decided for a member that knows an event's ancestors and no more (with ``views``)."""
-        return np.asarray(self._records(events)["decided"], np.int64)
+        return np.asarray(self._field("decided", events), np.int64)
 
     def row(self, event: int) -> npt.NDArray[np.int32]:
         """Return what is known to whoever knows an event: the last ancestor in each column, -1 for none.
@@ -343,12 +270,12 @@ class Hashgraph:
         from celluler_sim.consensus import hashgraph_vote_kernels as votes
 
         given = np.atleast_2d(np.asarray(rows, np.int32))
-        full = np.full((len(given), self._graph.row.shape[1]), -1, np.int32)
+        full, answer = np.full((len(given), self._graph.row.shape[1]), -1, np.int32), np.empty(len(given), np.int64)
         full[:, : given.shape[1]] = given
         before = max(self.rules.first_round, int(self._graph.at["keep"][0])) - 1
         start = np.full(len(given), before) if since is None else np.broadcast_to(np.asarray(since), len(given))
         while True:
-            answer: Slots = votes.decided_by(self._graph, full, np.ascontiguousarray(start, np.int64))
+            votes.decided_by(self._graph, full, np.ascontiguousarray(start, np.int64), answer)
             if (answer != votes.NO_LEVELS - 1).all():
                 return answer
             self._graph = state.more_levels(self._graph)
@@ -406,11 +333,11 @@ class Hashgraph:
         from celluler_sim.consensus import hashgraph_kernels as kernels
         from celluler_sim.consensus.hashgraph_order_kernels import retire
 
-        if self._graph.rule["window"][0] < NO_WINDOW:
+        if self._windowed:
             self._settle()
             stale = retire(self._graph)
             if stale.size:
-                self._news.append(_nothing()._replace(stale=stale))
+                self._news.append(_NOTHING._replace(stale=stale))
         at = self._graph.at[0]
         if why == kernels.NO_EVENTS and 4 * (at["count"] - at["base"]) > 3 * len(self._graph.event):
             self._graph = state.more_events(self._graph)
@@ -442,31 +369,6 @@ class Hashgraph:
             self._graph = state.more_levels(self._graph)
             place, number = done, number + done - place
 
-    def _batch(self, *columns: Any) -> state.Batch:
-        """Return a batch of arrays of the right types and shapes."""
-        creator, self_parent, other_parents, time, signature, coin = columns
-        words = self._graph.signature.shape[1]
-        creator = np.ascontiguousarray(creator, np.int64)
-        size = len(creator)
-        signs = np.ascontiguousarray(signature, np.uint64).reshape(size, -1)
-        others = np.ascontiguousarray(other_parents, np.int64)
-        batch = state.Batch(
-            creator,
-            np.ascontiguousarray(self_parent, np.int64),
-            others.reshape(size, others.shape[1] if others.ndim > 1 else 1),
-            np.ascontiguousarray(time, np.float64),
-            signs,
-            middle_bit(signs) if coin is None else np.ascontiguousarray(coin, np.uint8),
-        )
-        if {len(part) for part in batch} != {size} or signs.shape[1] != words:
-            shapes = ", ".join(
-                f"{name} {np.asarray(part).shape}" for name, part in zip(batch._fields, batch, strict=True)
-            )
-            raise ScenarioError(f"a batch must have one length and {words} words a signature, got {shapes}")
-        if not np.isfinite(batch.time).all():
-            raise ScenarioError(f"time must be finite, got {batch.time[~np.isfinite(batch.time)][0]}")
-        return batch
-
     def _refusal(self, batch: state.Batch, place: int, why: int) -> str:
         """Say what is wrong with an event."""
         from celluler_sim.consensus import hashgraph_kernels as kernels
@@ -483,86 +385,15 @@ class Hashgraph:
         """Return the column whose newest event this is, one that has left the ring."""
         columns = np.flatnonzero(self._graph.column["tip"] == event)
         if event < 0 or not columns.size:
-            raise ScenarioError(
-                f"event must be from {self.oldest} to {len(self) - 1}, which are remembered, got {event}"
-            )
+            known = f"from {self.oldest} to {len(self) - 1}, which are remembered"
+            raise ScenarioError(f"event must be {known}, got {event}")
         return int(columns[0])
 
-    def _records(self, events: npt.ArrayLike) -> Any:
-        """Return the records of events in the ring, or of tips that have left it."""
+    def _field(self, name: str, events: npt.ArrayLike) -> Any:
+        """Return one field of the records of events in the ring, or of tips that have left it."""
         numbers = np.atleast_1d(np.asarray(events, np.int64))
-        records = self._graph.event[numbers & (len(self._graph.event) - 1)]
-        for place in np.flatnonzero((numbers < self.oldest) | (numbers >= len(self))):
-            records[place] = self._graph.tip_event[self._tip(int(numbers[place]))]
-        return records
-
-
-def check_stakes(stakes: Sequence[int], name: str = "stakes") -> tuple[int, ...]:
-    """Return stakes divided by their greatest common divisor, or refuse them in one line."""
-    for member, stake in enumerate(stakes):
-        if isinstance(stake, (bool, np.bool_)) or not isinstance(stake, (int, np.integer)) or stake < 0:
-            raise ScenarioError(f"{name}[{member}] must be a whole number >= 0, got {show(stake)}")
-    if not any(stakes):
-        raise ScenarioError(f"{name} must not all be zero, got {show(list(stakes))}; give at least one member stake")
-    divisor = math.gcd(*(int(stake) for stake in stakes))
-    parts = tuple(int(stake) // divisor for stake in stakes)
-    if sum(parts) >= _MOST:
-        raise ScenarioError(f"{name} must add up to less than 2**100 times their common divisor, got {sum(stakes)}")
-    return parts
-
-
-def split_signature(signature: int | bytes, words: int) -> tuple[list[int], int]:
-    """Return a signature as words of 64 bits, most significant first, and its middle bit."""
-    size = 8 * words
-    if isinstance(signature, int):
-        if not 0 <= signature < 1 << (8 * size):
-            raise ScenarioError(f"signature must be from 0 to 2**{8 * size} - 1, got {signature}")
-        signature = signature.to_bytes(size, "big")
-    if not 0 < len(signature) <= size:
-        raise ScenarioError(f"signature must have 1 to {size} bytes, got {len(signature)}")
-    whole = signature.rjust(size, b"\0")
-    return [int.from_bytes(whole[k : k + 8], "big") for k in range(0, size, 8)], signature[len(signature) // 2] & 1
-
-
-def middle_bit(signature: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
-    """Return the lowest bit of byte len/2 of signatures given as words, (m, words)."""
-    words = signature.shape[1]
-    shift = 56 if words % 2 == 0 else 24  # byte 0 or byte 4 of the middle word
-    return (signature[:, words // 2] >> np.uint64(shift) & np.uint64(1)).astype(np.uint8)
-
-
-def _nothing() -> Finality:
-    return Finality(_NONE, _NONE, np.empty(0), _NONE)
-
-
-def _with_rules(graph: state.Graph, rules: Rules, stakes: tuple[int, ...], window: int | None) -> state.Graph:
-    """Write stakes and parameters into a graph; return it."""
-    total, members = sum(stakes), len(stakes)
-    need = rules.need(total)
-    exact = total < _EXACT
-    weights = stakes if exact else [stake * _EXACT // total for stake in stakes]
-    graph.low[:] = [stake % (1 << state.LIMB) for stake in stakes]
-    graph.high[:] = [stake >> state.LIMB for stake in stakes]
-    graph.weight[:] = weights
-    graph.rest[:-1] = np.cumsum(graph.weight[::-1])[::-1]
-    graph.rule[0] = (
-        members,
-        need % (1 << state.LIMB),
-        need >> state.LIMB,
-        need if exact else -(-need * _EXACT // total),
-        need if exact else need * _EXACT // total - members,
-        rules.coin,
-        rules.first_round,
-        rules.fork_rule == "hide",
-        rules.equal_parents,
-        rules.judge_rule == "min",
-        rules.received_after,
-        _MEDIANS.index(rules.median),
-        rules.weighted,
-        _ORDERS.index(rules.order),
-        NO_WINDOW if window is None else window,
-    )
-    graph.at["top"] = rules.first_round - 1
-    for counter in ("keep", "undecided", "processed"):
-        graph.at[counter] = rules.first_round
-    return graph
+        found = self._graph.event[name][numbers & (len(self._graph.event) - 1)]
+        if numbers.size and not self.oldest <= numbers.min() <= numbers.max() < len(self):
+            for place in np.flatnonzero((numbers < self.oldest) | (numbers >= len(self))):
+                found[place] = self._graph.tip_event[name][self._tip(int(numbers[place]))]
+        return found

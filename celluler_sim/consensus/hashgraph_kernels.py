@@ -1,11 +1,10 @@
 """Compiled insertion: rows of ancestors, forks, rounds and witnesses. Baird (2016), sections 2 and 3 of the rules.
 
 An event costs O(n): the elementwise maximum of its parents' rows, then one look at which witnesses it is the first of
-its
-column to descend from. Only the test whether it strongly sees enough witnesses of its parents' round is O(n^2),
-one contiguous compare-and-add for each witness that it sees, ended as soon as the answer is certain.
+its column to descend from. Only the test whether it strongly sees enough witnesses of its parents' round is O(n^2), one
+contiguous compare-and-add for each witness that it sees, ended as soon as the answer is certain.
 
-Helpers are inlined by force, which spares the reference counts of the arrays that they are given.
+Nothing is allocated here: whatever room is needed belongs to the graph.
 """
 
 from __future__ import annotations
@@ -13,15 +12,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from celluler_sim.consensus.hashgraph_state import LIMB, NEVER, Batch, Bytes, Graph, Numbers
+from celluler_sim.consensus.hashgraph_state import BARE, NEVER, Batch, Graph, Numbers
 
 DONE, NO_EVENTS, NO_ROUNDS, NO_COLUMNS = range(4)  # why insertion stopped: it is done, or something is full
 BAD_CREATOR, BAD_PARENT, FOREIGN_PARENT = range(-3, 0)  # or the event is refused
 _BLOCK = np.uint64(128)  # members between two looks at whether a supermajority is certain
-_LOW = (1 << LIMB) - 1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def insert(g: Graph, batch: Batch, start: int) -> tuple[int, int]:
     """Add the events of a batch from ``start`` on.
 
@@ -29,8 +27,7 @@ def insert(g: Graph, batch: Batch, start: int) -> tuple[int, int]:
     `NO_COLUMNS` where the graph must grow before it, `BAD_CREATOR`, `BAD_PARENT` (not added yet) or `FOREIGN_PARENT`
     (a self-parent by somebody else) where it is refused.
     """
-    seen = np.empty(g.row.shape[1], np.int32)
-    counted = np.zeros(len(g.weight), np.uint8)
+    seen = g.seen
     for i in range(start, len(batch.creator)):
         why = _check(g, batch, i)
         if why != DONE:
@@ -46,13 +43,13 @@ def insert(g: Graph, batch: Batch, start: int) -> tuple[int, int]:
         _find_forks(g, x)
         _look(g, x, seen)
         _note_first(g, x, column, highest)
-        _place(g, x, column, highest, lowest, seen, counted)
+        _place(g, x, column, highest, lowest, seen)
         g.column[column].tip = x
         g.at[0].count = x + 1
     return len(batch.creator), DONE
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _check(g: Graph, batch: Batch, i: int) -> int:
     """Return why an event cannot be added, or `DONE`."""
     at, member, parent = g.at[0], batch.creator[i], batch.self_parent[i]
@@ -74,7 +71,7 @@ def _check(g: Graph, batch: Batch, i: int) -> int:
     return DONE
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _column_of(g: Graph, member: int, parent: int) -> int:
     """Return the column that a member's event extends, its own first column for a first event, or -1 for a fork."""
     c = g.newest[member]
@@ -86,7 +83,7 @@ def _column_of(g: Graph, member: int, parent: int) -> int:
     return c
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _open_column(g: Graph, member: int, parent: int) -> int:
     """Return a new column for a branch of a member's, or -1 where there is no room."""
     at = g.at[0]
@@ -109,7 +106,7 @@ def _open_column(g: Graph, member: int, parent: int) -> int:
     return int(column)
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _describe(g: Graph, batch: Batch, i: int, x: int, column: int) -> None:
     """Write down what an event says of itself."""
     slot = x & (len(g.event) - 1)
@@ -125,7 +122,7 @@ def _describe(g: Graph, batch: Batch, i: int, x: int, column: int) -> None:
         g.row[slot, c] = -1
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _merge(g: Graph, batch: Batch, i: int, x: int, column: int) -> tuple[int, int]:
     """Inherit ancestors, hidden members and generation; return the highest and lowest round of the parents.
 
@@ -158,7 +155,7 @@ def _merge(g: Graph, batch: Batch, i: int, x: int, column: int) -> tuple[int, in
     return highest, lowest
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _tip_of(g: Graph, event: int) -> int:
     """Return the column whose last event this is, or -1."""
     for c in range(g.at[0].columns):
@@ -167,7 +164,7 @@ def _tip_of(g: Graph, event: int) -> int:
     return -1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _fork_among(g: Graph, row: Numbers, member: int) -> bool:
     """Whether the ancestors in a row include a fork by a member: its columns there are not one chain."""
     roots = 0
@@ -188,7 +185,7 @@ def _fork_among(g: Graph, row: Numbers, member: int) -> bool:
     return roots > 1
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _find_forks(g: Graph, x: int) -> None:
     """Hide the members of whom an event has a fork among its ancestors."""
     slot = x & (len(g.event) - 1)
@@ -200,7 +197,7 @@ def _find_forks(g: Graph, x: int) -> None:
                 g.hidden[slot, word] |= bit
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _look(g: Graph, x: int, seen: Numbers) -> None:
     """Write into ``seen`` an event's row without the columns of hidden members."""
     slot = x & (len(g.event) - 1)
@@ -214,7 +211,7 @@ def _look(g: Graph, x: int, seen: Numbers) -> None:
             seen[c] = -1
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _note_first(g: Graph, x: int, column: int, highest: int) -> None:
     """Note the witnesses that an event is the first of its column to descend from.
 
@@ -234,16 +231,14 @@ def _note_first(g: Graph, x: int, column: int, highest: int) -> None:
                 g.first[s, c, column] = x
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _place(
-    g: Graph, x: int, column: int, highest: int, lowest: int, seen: Numbers, counted: Bytes
-) -> None:  # fmt: skip
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
+def _place(g: Graph, x: int, column: int, highest: int, lowest: int, seen: Numbers) -> None:
     """Give an event its round; if it is a witness, add it to that round."""
     at, rule, event = g.at[0], g.rule[0], g.event[x & (len(g.event) - 1)]
     r = highest
     if r < rule.first_round:
         r = rule.first_round
-    elif r >= at.keep and not (rule.equal_parents and lowest < highest) and _advances(g, r, seen, counted):
+    elif r >= at.keep and not (rule.equal_parents and lowest < highest) and _advances(g, r, seen):
         r += 1
     event.round = r
     event.witness = 1
@@ -255,8 +250,8 @@ def _place(
         _register(g, x, column, r, seen)
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _advances(g: Graph, r: int, seen: Numbers, counted: Bytes) -> bool:
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
+def _advances(g: Graph, r: int, seen: Numbers) -> bool:
     """Whether the creators of the witnesses of a round that are strongly seen hold a supermajority."""
     s, columns, members = r & (len(g.round) - 1), g.at[0].columns, len(g.weight)
     left = 0
@@ -267,7 +262,7 @@ def _advances(g: Graph, r: int, seen: Numbers, counted: Bytes) -> bool:
             left += g.weight[g.column[c].owner]
     if left < g.rule[0].hardly:
         return False
-    total = 0
+    total, counted = 0, g.counted
     counted[:] = 0
     for c in range(columns):
         owner = g.column[c].owner
@@ -284,10 +279,10 @@ def _advances(g: Graph, r: int, seen: Numbers, counted: Bytes) -> bool:
     for k in range(members):
         if counted[k]:
             low, high = low + g.low[k], high + g.high[k]
-    return _reaches(low, high, g.rule[0].need_low, g.rule[0].need_high)
+    return _reaches(g, low, high)
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _strongly(g: Graph, seen: Numbers, s: int, w: int) -> bool:
     """Whether whoever sees ``seen`` strongly sees the witness in column ``w`` of the round in slot ``s``.
 
@@ -307,7 +302,7 @@ def _strongly(g: Graph, seen: Numbers, s: int, w: int) -> bool:
     return bool(_strongly_exactly(g, seen, s, w))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _strongly_exactly(g: Graph, seen: Numbers, s: int, w: int) -> bool:
     """Answer `_strongly` where scaled weights leave doubt, or where forks give a member several columns."""
     low, high = 0, 0
@@ -318,17 +313,19 @@ def _strongly_exactly(g: Graph, seen: Numbers, s: int, w: int) -> bool:
                 low, high = low + g.low[member], high + g.high[member]
                 break
             c = g.column[c].older
-    return bool(_reaches(low, high, g.rule[0].need_low, g.rule[0].need_high))
+    return bool(_reaches(g, low, high))
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _reaches(low: int, high: int, need_low: int, need_high: int) -> bool:
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
+def _reaches(g: Graph, low: int, high: int) -> bool:
     """Whether a stake, given as sums of low and of high parts, is at least what is needed."""
-    high += low >> LIMB
-    return high > need_high or (high == need_high and (low & _LOW) >= need_low)
+    rule = g.rule[0]
+    high += low >> rule.limb
+    low -= low >> rule.limb << rule.limb
+    return high > rule.need_high or (high == rule.need_high and low >= rule.need_low)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _register(g: Graph, x: int, column: int, r: int, seen: Numbers) -> None:
     """Add a witness to its round, and note which witnesses of the round before it sees and strongly sees."""
     at, s = g.at[0], r & (len(g.round) - 1)

@@ -3,8 +3,7 @@
 Nothing walks the graph. With the judges J of a round, a column is received up to the least of their rows there. When a
 judge's creator first received an event is read off the rows along the judge's self-parents; that gives the first
 descendants of a whole batch of events, judge by judge, so the table of (judges, batch) times lives only while its
-round is
-being received.
+round is being received.
 """
 
 from __future__ import annotations
@@ -12,13 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from celluler_sim.consensus.hashgraph_state import LIMB, Floats, Graph, Integers, Words
+from celluler_sim.consensus.hashgraph_state import BARE, Floats, Graph, Integers, Words
 
 _FAMOUS = 2
 _PAPER, _, _HEDERA, _LAMPORT = range(4)
 _LOWER, _MEAN, _ = range(3)
 _BLOCK = 16  # events whose times are gathered together: two cache lines
-_LOW = (1 << LIMB) - 1
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -83,7 +81,7 @@ def _receive_round(g: Graph, r: int, stale: Integers, room: Floats) -> tuple[Int
     table = room[: part * len(judges)].reshape((len(judges), part))
     for first in range(0, len(batch), part):
         end = min(first + part, len(batch))
-        _receipts(g, r, judges, start, batch, first, end, table)
+        _receipts(g, r, judges, start, batch, first, end, table, np.empty((3, len(start)), np.int64))
         _medians(g, judges, table, when[first:end], ranked[first:end])
     order = _sorted(g, r, judges, batch, when, ranked)
     return batch[order], when[order], n_stale
@@ -134,7 +132,7 @@ def _limits(g: Graph, r: int, judges: Integers) -> Integers:
     return limit
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _before(g: Graph, x: int, column: int) -> int:
     """Return the event before this one in its column, -1 for the first and for one whose parent has left the ring."""
     parent = g.event[x & (len(g.event) - 1)].parent
@@ -164,9 +162,10 @@ def _collect(g: Graph, r: int, limit: Integers, stale: Integers) -> tuple[Intege
     return start, batch[:total].copy(), n_stale
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _receipts(
-    g: Graph, r: int, judges: Integers, start: Integers, batch: Integers, first: int, stop: int, table: Floats
+    g: Graph, r: int, judges: Integers, start: Integers, batch: Integers, first: int, stop: int, table: Floats,
+    room: Integers,
 ) -> None:  # fmt: skip
     """Fill [j, b]: the time at which the creator of judge j first received event ``first + b`` of the batch.
 
@@ -174,7 +173,7 @@ def _receipts(
     it.
     """
     s, mask, columns = r & (len(g.round) - 1), len(g.event) - 1, len(start) - 1
-    place, end, active = np.empty(columns, np.int64), np.empty(columns, np.int64), np.empty(columns, np.int64)
+    place, end, active = room[0], room[1], room[2]
     for j in range(len(judges)):
         n_active = 0
         for c in range(columns):
@@ -196,11 +195,27 @@ def _receipts(
             n_active, z = left, parent
 
 
+@njit(**BARE)  # type: ignore[untyped-decorator]
+def _plain_medians(table: Floats, block: Floats, when: Floats, which: int) -> None:
+    """Find the median time of each event."""
+    n, size = len(table), len(when)
+    for first in range(0, size, _BLOCK):
+        some = min(_BLOCK, size - first)
+        for j in range(n):
+            for i in range(some):
+                block[i, j] = table[j, first + i]
+        for i in range(some):
+            when[first + i] = _median(block[i], which)
+
+
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _medians(g: Graph, judges: Integers, table: Floats, when: Floats, ranked: Floats) -> None:
     """Find the median time of each event and, for Hedera's tie-break, all its times in order, (events, judges)."""
     n, size, rule = len(judges), len(when), g.rule[0]
     block = np.empty((_BLOCK, n))
+    if not rule.weighted and rule.order != _HEDERA:
+        _plain_medians(table, block, when, rule.median)
+        return
     for first in range(0, size, _BLOCK):
         some = min(_BLOCK, size - first)
         for j in range(n):
@@ -217,7 +232,7 @@ def _medians(g: Graph, judges: Integers, table: Floats, when: Floats, ranked: Fl
                 ranked[first + i] = times
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _median(times: Floats, which: int) -> float:
     """Return the upper, lower or mean median; the times come out partly sorted."""
     n = len(times)
@@ -231,7 +246,7 @@ def _median(times: Floats, which: int) -> float:
     return float(times[k])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _select(values: Floats, k: int) -> None:
     """Hoare's selection: bring the k-th least value to place k, nothing greater before it, nothing less behind it."""
     low, high = 0, len(values) - 1
@@ -270,7 +285,7 @@ def _weighted_median(g: Graph, judges: Integers, times: Floats) -> float:
     low_sum, high_sum, low_all, high_all = 0, 0, low.sum(), high.sum()
     for j in range(n):
         low_sum, high_sum = low_sum + 2 * low[j], high_sum + 2 * high[j]
-        half = _compare(low_sum, high_sum, low_all, high_all)
+        half = _compare(g, low_sum, high_sum, low_all, high_all)
         if lower < 0 and half >= 0:
             lower = order[j]
         if upper < 0 and half > 0:
@@ -280,11 +295,14 @@ def _weighted_median(g: Graph, judges: Integers, times: Floats) -> float:
     return float(times[lower] if g.rule[0].median == _LOWER else times[upper])
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _compare(low: int, high: int, other_low: int, other_high: int) -> int:
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
+def _compare(g: Graph, low: int, high: int, other_low: int, other_high: int) -> int:
     """Return the sign of the difference of two stakes, each given as sums of low and of high parts."""
-    difference = high + (low >> LIMB) - other_high - (other_low >> LIMB)
-    return difference if difference != 0 else (low & _LOW) - (other_low & _LOW)
+    limb = g.rule[0].limb
+    difference = high + (low >> limb) - other_high - (other_low >> limb)
+    if difference != 0:
+        return int(difference)
+    return int(low - (low >> limb << limb) - (other_low - (other_low >> limb << limb)))
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -311,7 +329,7 @@ def _sorted(
     return order
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _sort_tie(
     order: Integers,
     other: Integers,
@@ -337,11 +355,12 @@ def _sort_tie(
                 else:
                     other[k] = order[j]
                     j += 1
-        order[:] = other[:size]
+        for k in range(size):
+            order[k] = other[k]
         width *= 2
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _precedes(
     batch: Integers, ranked: Floats, middle: int, generation: Integers, sign: Words, a: int, b: int
 ) -> bool:  # fmt: skip

@@ -8,8 +8,7 @@ Notation of Baird (2016) and of Babble's ``lastAncestors`` and ``firstDescendant
 * A column is a chain of self-parents. The first n belong to the members, every branch of a fork gets one of its own.
 
 Events stand in a ring, ``number & (capacity - 1)``; rounds likewise. What leaves the ring is forgotten, but for the
-tips of
-the columns.
+tips of the columns.
 """
 
 from __future__ import annotations
@@ -26,8 +25,10 @@ Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float64]
 
+# For Numba's njit: kernels that allocate nothing do without reference counts, which cost more than the work at small n.
+BARE: dict[str, Any] = {"cache": True, "_nrt": False}
 NEVER = np.iinfo(np.int32).max  # the number of an event that does not exist: nothing descends from it
-LIMB = 40  # bits in the low part of a stake
+LIMB = 50  # bits in the low part of a stake
 
 EVENT = np.dtype(
     [
@@ -77,6 +78,7 @@ RULES = np.dtype(
         (name, "i8")
         for name in (
             "members",
+            "limb",  # bits in the low part of a stake
             "need_low",  # least stake of a supermajority
             "need_high",
             "surely",  # scaled weights that add up to this are a supermajority
@@ -101,8 +103,8 @@ class Graph(NamedTuple):
 
     at: Records  #        (1,) counters
     rule: Records  #      (1,) parameters
-    low: Integers  #      (n,) stake modulo 2**40
-    high: Integers  #     (n,) stake // 2**40
+    low: Integers  #      (n,) stake modulo 2**50
+    high: Integers  #     (n,) stake // 2**50
     weight: Numbers  #    (n,) stake scaled to less than 2**30 in all, rounded down; exact where the total is less
     rest: Numbers  #      (n + 1,) sum of the weights from here on
     newest: Numbers  #    (n,) the last column that a member opened, -1 before its first event
@@ -124,6 +126,11 @@ class Graph(NamedTuple):
         Bytes  #        (rounds, levels, columns, columns) [r, d - 1, y, x] y of round r + d on x: bit 0 vote, 1 decides
     )
     voted: Bytes  #       (rounds, levels, columns) whether that row of votes has been cast
+    seen: Numbers  #      (columns,) room: the row of the event that is being added, without hidden members
+    counted: Bytes  #     (n,) room: whose witness it strongly sees
+    still: Integers  #    (columns,) room: candidates that have not been decided
+    tally: Integers  #    (4, columns) room: low and high parts of the stake for no, yes
+    yes: Numbers  #       (columns,) room: weight for yes
 
 
 class Batch(NamedTuple):
@@ -174,6 +181,11 @@ def allocate(members: int, words: int, events: int = 1024, rounds: int = 8) -> G
         fame=np.zeros((rounds, members), np.uint8),
         vote=np.zeros((rounds, 2, members, members), np.uint8),
         voted=np.zeros((rounds, 2, members), np.uint8),
+        seen=np.zeros(members, np.int32),
+        counted=np.zeros(members, np.uint8),
+        still=np.zeros(members, np.int64),
+        tally=np.zeros((4, members), np.int64),
+        yes=np.zeros(members, np.int32),
     )
     graph.column["owner"] = np.arange(members)
     for field in ("trunk", "branch", "older", "tip", "received"):
@@ -216,6 +228,10 @@ def more_columns(graph: Graph) -> Graph:
         "strong": ((1, 2), 0),
         "fame": ((1,), 0),
         "vote": ((2, 3), 0),
+        "seen": ((0,), 0),
+        "still": ((0,), 0),
+        "tally": ((1,), 0),
+        "yes": ((0,), 0),
     }
     grown = {"voted": np.zeros((*graph.voted.shape[:2], len(graph.column) + more), np.uint8)}  # cast anew, and wider
     for name, (axes, value) in fill.items():

@@ -1,12 +1,9 @@
 """Compiled virtual voting: which witnesses are famous, for all and for whoever knows one event. Section 4 of the rules.
 
 A row of votes, that of one witness on all candidates of one round, is a function of the witness, whoever asks. It is
-cast
-when it is first needed and kept; the elections of all members read the same rows. Voters strongly seen times their
-rows of
-0 and 1 gives a tally, O(n^2) for each voter. A row has votes for columns without a candidate too: one that arrives
-later is
-no ancestor of the voter, nor of anything that the voter goes by, so nothing changes.
+cast when it is first needed and kept; the elections of all members read the same rows. Voters strongly seen times their
+rows of 0 and 1 gives a tally, O(n^2) for each voter. A row has votes for columns without a candidate too: one that
+arrives later is no ancestor of the voter, nor of anything that the voter goes by, so nothing changes.
 """
 
 from __future__ import annotations
@@ -14,12 +11,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from celluler_sim.consensus.hashgraph_state import LIMB, Batch, Graph, Integers, Numbers
+from celluler_sim.consensus.hashgraph_state import BARE, Batch, Graph, Integers, Numbers
 
 VOTED, UNSETTLED, NO_LEVELS = 1, 0, -1  # what a round of voting came to: an answer, none yet, or too far for the table
 _VOTE, _DECIDES = np.uint8(1), np.uint8(2)
 _NOT_FAMOUS, _FAMOUS = 1, 2
-_LOW = (1 << LIMB) - 1
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -61,7 +57,7 @@ def settle(g: Graph, r: int) -> int:
     return VOTED if _count_open(g, s) == 0 else UNSETTLED
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _count_open(g: Graph, s: int) -> int:
     """Return how many witnesses of the round in a slot have no fame yet."""
     left = 0
@@ -70,14 +66,13 @@ def _count_open(g: Graph, s: int) -> int:
     return left
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def follow(g: Graph, batch: Batch, start: int, number: int) -> int:
     """Find the last round that each new event's ancestors decide, for the batch from ``start`` on.
 
     ``number`` is the number of the event at ``start``. Returns the first place not done: before the end of the
     events added only if the table of votes is too small.
     """
-    still = np.empty(g.row.shape[1], np.int64)
     for x in range(number, g.at[0].count):
         i = start + x - number
         event = g.event[x & (len(g.event) - 1)]
@@ -85,14 +80,14 @@ def follow(g: Graph, batch: Batch, start: int, number: int) -> int:
         for k in range(-1, batch.others.shape[1]):
             parent = batch.self_parent[i] if k < 0 else batch.others[i, k]
             since = max(since, _decided_by_parent(g, parent, event.column))
-        known = _decided(g, g.row[x & (len(g.event) - 1)], since, event.round, still)
+        known = _decided(g, g.row[x & (len(g.event) - 1)], since, event.round)
         if known == NO_LEVELS:
             return int(i)
         event.decided = known - 1
     return int(start + g.at[0].count - number)
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _decided_by_parent(g: Graph, parent: int, column: int) -> int:
     """Return the last round that a parent decides, as far as that is still known."""
     if parent >= g.at[0].base:
@@ -106,20 +101,17 @@ def _decided_by_parent(g: Graph, parent: int, column: int) -> int:
     return int(g.rule[0].first_round - 1)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def decided_by(g: Graph, rows: Numbers, since: Integers) -> Integers:
-    """Return for each row of ancestors the last round that it decides, or -2 less one where levels are missing."""
-    still = np.empty(g.row.shape[1], np.int64)
-    answer = np.empty(len(rows), np.int64)
+@njit(**BARE)  # type: ignore[untyped-decorator]
+def decided_by(g: Graph, rows: Numbers, since: Integers, answer: Integers) -> None:
+    """Write for each row of ancestors the last round that it decides, or `NO_LEVELS` - 1 where levels are missing."""
     for i in range(len(rows)):
         top = g.at[0].top
         while top > since[i] and not _knows_any(g, rows[i], top):
             top -= 1
-        answer[i] = _decided(g, rows[i], since[i], top, still)
-    return answer - 1
+        answer[i] = _decided(g, rows[i], since[i], top) - 1
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _knows_any(g: Graph, row: Numbers, r: int) -> bool:
     """Whether a row of ancestors includes a witness of a round."""
     s = r & (len(g.round) - 1)
@@ -129,8 +121,8 @@ def _knows_any(g: Graph, row: Numbers, r: int) -> bool:
     return False
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _decided(g: Graph, row: Numbers, since: int, top: int, still: Integers) -> int:
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
+def _decided(g: Graph, row: Numbers, since: int, top: int) -> int:
     """Return one more than the last round decided from a row of ancestors, or `NO_LEVELS`.
 
     ``since`` is known to be decided and ``top`` is the highest round of an ancestor. Rounds that have left the ring are
@@ -139,7 +131,7 @@ def _decided(g: Graph, row: Numbers, since: int, top: int, still: Integers) -> i
     if since + 1 < g.at[0].keep and top >= g.at[0].keep + 2:
         since = g.at[0].keep - 1
     while since + 3 <= top and since + 1 >= g.at[0].keep:
-        outcome = _decides(g, row, since + 1, top, still)
+        outcome = _decides(g, row, since + 1, top)
         if outcome == NO_LEVELS:
             return NO_LEVELS
         if outcome == UNSETTLED:
@@ -148,10 +140,10 @@ def _decided(g: Graph, row: Numbers, since: int, top: int, still: Integers) -> i
     return int(since + 1)
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _decides(g: Graph, row: Numbers, r: int, top: int, still: Integers) -> int:
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
+def _decides(g: Graph, row: Numbers, r: int, top: int) -> int:
     """Whether the voters known decide every candidate known of a round: `VOTED`, `UNSETTLED` or `NO_LEVELS`."""
-    s, mask, n_open = r & (len(g.round) - 1), len(g.round) - 1, 0
+    s, mask, still, n_open = r & (len(g.round) - 1), len(g.round) - 1, g.still, 0
     for c in range(g.at[0].columns):
         if row[c] >= g.witness[s, c]:
             still[n_open] = c
@@ -176,7 +168,7 @@ def _decides(g: Graph, row: Numbers, r: int, top: int, still: Integers) -> int:
     return UNSETTLED
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
 def _ensure(g: Graph, r: int, d: int, y: int) -> int:
     """Make sure that the witness in column ``y`` of round r + d has cast its votes on round r.
 
@@ -197,12 +189,13 @@ def _ensure(g: Graph, r: int, d: int, y: int) -> int:
     return VOTED
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _cast(g: Graph, r: int, d: int, y: int) -> None:
     """Cast the votes of the witness in column ``y`` of round r + d on every column of round r."""
     mask, rule = len(g.round) - 1, g.rule[0]
     s, v, columns = r & mask, (r + d) & mask, len(g.column)
-    low, high = np.zeros((2, columns), np.int64), np.zeros((2, columns), np.int64)  # stake that votes no, yes
+    low, high = g.tally[:2], g.tally[2:]  # stake that votes no, yes
+    g.tally[:] = 0
     if g.at[0].columns > len(g.weight) and not rule.hide:
         _tally_twins(g, s, v, d, y, low, high)
     elif rule.surely == rule.hardly:
@@ -211,8 +204,8 @@ def _cast(g: Graph, r: int, d: int, y: int) -> None:
         _tally(g, s, v, d, y, low, high)
     coin = g.event[g.witness[v, y] & (len(g.event) - 1)].coin
     for c in range(columns):
-        vote = np.uint8(_at_least(low[1, c], high[1, c], low[0, c], high[0, c]))
-        enough = _at_least(low[vote, c], high[vote, c], rule.need_low, rule.need_high)
+        vote = np.uint8(_at_least(g, low[1, c], high[1, c], low[0, c], high[0, c]))
+        enough = _at_least(g, low[vote, c], high[vote, c], rule.need_low, rule.need_high)
         if d % rule.coin != 0:
             g.vote[s, d - 1, y, c] = vote | _DECIDES if enough else vote
         else:
@@ -220,14 +213,14 @@ def _cast(g: Graph, r: int, d: int, y: int) -> None:
     g.voted[s, d - 1, y] = 1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _tally_weights(g: Graph, s: int, v: int, d: int, y: int, low: Integers) -> None:
     """Add up the stake behind each opinion on each candidate, of the witnesses that a voter strongly sees.
 
     For stakes that are their own weights: sums of 32 bits.
     """
-    columns, total = low.shape[1], 0
-    yes = np.zeros(columns, np.int32)
+    columns, total, yes = low.shape[1], 0, g.yes
+    yes[:] = 0
     for w in range(columns):
         if g.strong[v, y, w]:
             weight = g.weight[g.column[w].owner]
@@ -238,7 +231,7 @@ def _tally_weights(g: Graph, s: int, v: int, d: int, y: int, low: Integers) -> N
         low[1, c], low[0, c] = yes[c], total - yes[c]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _tally(
     g: Graph, s: int, v: int, d: int, y: int, low: Integers, high: Integers
 ) -> None:  # fmt: skip
@@ -256,7 +249,7 @@ def _tally(
             sums[0, c] = total - sums[1, c]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _tally_twins(
     g: Graph, s: int, v: int, d: int, y: int, low: Integers, high: Integers
 ) -> None:  # fmt: skip
@@ -271,7 +264,7 @@ def _tally_twins(
                 high[vote, c] += g.high[owner]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(**BARE)  # type: ignore[untyped-decorator]
 def _voted_before(
     g: Graph, s: int, v: int, d: int, y: int, w: int, c: int
 ) -> bool:  # fmt: skip
@@ -283,8 +276,11 @@ def _voted_before(
     return False
 
 
-@njit(cache=True, forceinline=True)  # type: ignore[untyped-decorator]
-def _at_least(low: int, high: int, other_low: int, other_high: int) -> bool:
+@njit(**BARE, forceinline=True)  # type: ignore[untyped-decorator]
+def _at_least(g: Graph, low: int, high: int, other_low: int, other_high: int) -> bool:
     """Compare two stakes, each given as sums of low and of high parts."""
-    high, other_high = high + (low >> LIMB), other_high + (other_low >> LIMB)
-    return high > other_high or (high == other_high and (low & _LOW) >= (other_low & _LOW))
+    limb = g.rule[0].limb
+    difference = high + (low >> limb) - other_high - (other_low >> limb)
+    if difference != 0:
+        return bool(difference > 0)
+    return bool(low - (low >> limb << limb) >= other_low - (other_low >> limb << limb))

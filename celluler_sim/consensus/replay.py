@@ -73,17 +73,16 @@ def replay(case: Mapping[str, Any]) -> dict[str, Any]:
     ----------
     case
         ``{"stakes": [int, ...], "params": {...}, "events": [event, ...]}`` with the parameters of `Rules`; an event is
-        ``{"id", "creator" (index), "self_parent" (id or null), "other_parents" ([ids]), "timestamp", "signature"
-        (hex)}``,
-        parents before children. A missing timestamp is the place in the list, a missing signature sha256 of the id.
+        ``{"id", "creator" (index), "self_parent" (id or null), "other_parents" ([ids]), "timestamp",
+        "signature" (hex)}``, parents before children. A missing timestamp is the place in the list, a missing
+        signature sha256 of the id.
 
     Returns
     -------
     dict
         By id: ``round``, ``witness``, ``fame`` (true, false, or null for a witness undecided and for an event that is
         no witness), ``received`` (round or null), ``timestamp`` (number or null), ``generation``; and
-        ``decided_rounds``
-        and ``order``, the ids of the events received, first to last.
+        ``decided_rounds`` and ``order``, the ids of the events received, first to last.
 
     Raises
     ------

@@ -1,8 +1,7 @@
 """The consensus rules, straight from their definitions: sets of ancestors, voting by recursion, no cleverness.
 
 Slow, and made to share nothing with `celluler_sim.consensus`: it is what the compiled algorithm is compared with. Sets
-of
-events are Python integers with one bit for each event of the list.
+of events are Python integers with one bit for each event of the list.
 """
 
 from __future__ import annotations
