@@ -21,6 +21,7 @@ from tests.shared_data import shared
 WIRED = {
     "max-min", "proportional-share", "drf", "milp-welfare", "price-sliding-window", "price-linear",
     "price-performance", "eip1559", "metrics", "conservation", "queueing",
+    "reputation", "deterrence", "cartel", "fraud-detection", "governance",
 }  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def test_every_expected_figure_counts(run: Any):
             place = other["expected"]
             for key in way:
                 place = place[key]
-            place[last] = str(int(place[last]) + 1) if isinstance(place[last], str) else place[last] * 1.01 + 1
+            place[last] = str(Fraction(place[last]) + 1) if isinstance(place[last], str) else place[last] * 1.01 + 1
             shifted.append(other)
     assert [str(r) for r in run(*shifted).results if r.status != "failed"] == []
 

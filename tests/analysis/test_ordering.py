@@ -138,6 +138,15 @@ def test_summary_of_order_by_hand():
     assert s["extracted_prana"] == 0
 
 
+def test_bought_at_own_bid_by_hand():
+    """Of 2, 3 and 5 units served the 3 cost what they are worth; a fourth job was never served: 3 of 10."""
+    jobs = pd.DataFrame(
+        {"price_prana": [10.0, 7.0, 1.0, np.nan], "value_prana": [12.0, 7.0, 9.0, 5.0], "work": [2.0, 3.0, 5.0, 7.0]}
+    )
+    assert o.bought_at_own_bid({"jobs": jobs}) == pytest.approx(0.3)
+    assert np.isnan(o.bought_at_own_bid({}))
+
+
 def test_nothing_ordered_is_none_not_zero():
     """Without a transaction that became final, the figures of order have no meaning."""
     assert set(o.ordering_figures({}).values()) == {None}

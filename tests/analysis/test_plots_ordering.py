@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import celluler_sim
@@ -14,7 +15,7 @@ from celluler_sim.report import worth_drawing
 from tests.analysis.fake_run import FakeRun
 from tests.analysis.test_ordering import sales, transactions
 
-ORDERING = ("hashgraph", "finality", "fairness", "extracted")
+ORDERING = ("hashgraph", "consensus", "finality", "fairness", "extracted")
 pytestmark = pytest.mark.filterwarnings("error")
 
 
@@ -82,17 +83,20 @@ def test_finality_by_hand():
 def test_fairness_by_hand():
     """With a gossip interval of 2 s, the pair 1 s apart is turned round, those 2 and 3 s apart are not."""
     consensus = {"name": "hashgraph", "gossip_interval_seconds": 2.0}
-    (ax,) = plots.fairness(run_of(transactions([0, 1, 3], [1, 0, 2]), consensus)).axes
+    ax, moved = plots.fairness(run_of(transactions([0, 1, 3], [1, 0, 2]), consensus)).axes
+    assert moved.lines[0].get_xydata().tolist() == [[1.0, pytest.approx(2 / 3)]]  # two of three are one place off
     measured = ax.containers[0].lines[0].get_ydata()
     assert list(measured[:3]) == [1, 0, 0]
     assert np.isnan(measured[3:]).all()
     assert ax.get_xticklabels()[0].get_text() == "0–1\n(0–0.5)"
     assert any("reference" in str(x.get_label()) for x in ax.lines)
+    residual = next(patch for patch in ax.patches if patch.get_label() == "below two gossip intervals")
+    assert residual.get_x() + residual.get_width() == 2.5  # the first three bins
 
 
 def test_reference_points_need_a_gossip_interval():
     """Where nobody gossips, bins are seconds and there is nothing to hold them against."""
-    (ax,) = plots.fairness(run_of(transactions([0, 1, 3], [1, 0, 2]), {"name": "leader"})).axes
+    ax, _ = plots.fairness(run_of(transactions([0, 1, 3], [1, 0, 2]), {"name": "leader"})).axes
     assert not any("reference" in str(x.get_label()) for x in ax.lines)
 
 
@@ -162,3 +166,44 @@ def test_a_clock_that_runs_backwards_does_not_turn_the_picture_round():
     for i, e in enumerate(case["events"]):
         e["timestamp"] = -i
     assert not h._of_case(case).timed
+
+
+# ---- consensus at work ----------------------------------------------------------------------------------------------
+
+
+def at_work(members, rounds, pending=0, expired=0, latency=20.0, faults=()):
+    """Return a run of three ticks of a minute whose validators gossip every 2 s."""
+    ticks = {"tick": np.arange(3), "rounds": rounds, "pending": pending, "expired": expired, "latency_p50_s": latency}
+    tables = transactions([0, 1, 3], [0, 1, 2], [latency, latency + 1, latency + 3])
+    tables = {**tables, "consensus": pd.DataFrame({**ticks, "events": 90 * members})}
+    consensus = {"name": "hashgraph", "validators": members, "gossip_interval_seconds": 2.0, "faults": faults}
+    return run_of(tables, consensus)
+
+
+def test_consensus_over_time_by_hand():
+    """Three ticks: 12 rounds a minute, 4 pending, 2 expired; the fault from 60 to 120 s is shaded as such."""
+    run = at_work(4, 12, 4, 2, faults=[{"kind": "silence", "members": [0], "start_s": 60.0, "end_s": 120.0}])
+    figure = plots.PLOTS["consensus"](run)
+    values = [ax.lines[0].get_ydata().tolist() for ax in figure.axes]
+    assert values == [[20.0] * 3, [4.0] * 3, [2.0] * 3, [12.0] * 3]
+    shade = figure.axes[0].patches[0]
+    assert (shade.get_x() * 3600, shade.get_width() * 3600) == (pytest.approx(60), pytest.approx(60))
+    assert shade.get_label() == "silence (of the run itself)"
+
+
+def test_members_by_hand():
+    """Three sizes with finality of 20, 30 and 40 s are 10, 15 and 20 intervals; 270 events in 12 rounds are 22.5."""
+    run = at_work(4, 4)
+    run.variants |= {"eight": at_work(8, 4, latency=30.0), "sixteen": at_work(16, 4, latency=40.0)}
+    left, right = plots.PLOTS["members"](run).axes
+    assert left.lines[0].get_xydata().tolist() == [[4, 10], [8, 15], [16, 20]]
+    assert right.lines[0].get_ydata().tolist() == [22.5] * 3  # 270 events a member in 12 rounds
+    assert not idle(run)["members"]
+    assert idle(at_work(4, 4))["members"]
+    assert not plots.PLOTS["members"](at_work(4, 4)).axes[0].axison
+
+
+def test_no_tick_no_curve():
+    """Without a row in the table of consensus there is a sentence instead of axes."""
+    figure = plots.PLOTS["consensus"](run_of(transactions([0.0], [0]), {"name": "fifo"}))
+    assert "no tick was recorded" in texts(figure)
