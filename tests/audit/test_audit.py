@@ -107,15 +107,15 @@ claims:
 @pytest.mark.parametrize(("behaviour", "caught"), [("per_tick", True), ("elastic", False)])
 def test_a_probability_per_tick_is_caught_by_half_the_tick(tmp_path, behaviour, caught):
     """Jobs submitted with a probability of a twentieth a tick wait half as long when ticks are half as long."""
-    found = verdicts(
-        scenario(tmp_path, RENEGED), "tick", f"agents.consumers.behaviours={{{behaviour}: 1.0}}", "ticks=180"
-    )
+    more = ("ticks=180", "agents.consumers.count=120", "agents.providers.count=40")
+    chosen = f"agents.consumers.behaviours={{{behaviour}: 1.0}}"
+    found = verdicts(scenario(tmp_path, RENEGED), "tick", chosen, *more)
     assert bool(found & {"shifted", "fragile"}) is caught, found
 
 
 def test_the_command_line(tmp_path, capsys):
     """A table with a verdict per change, files, exit code 1 for a claim that does not hold, as JSON too."""
-    path = scenario(tmp_path, WAIT.replace("value: 36000", "value: 0.001"))
+    path = scenario(tmp_path, WAIT.replace("value: 36000", "value: -1"))
     words = [
         str(path),
         "ticks=20",
