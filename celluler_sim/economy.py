@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from celluler_sim.markets.rows import Rows
 from celluler_sim.mechanisms.welfare import optimal_gain
 from celluler_sim.population import Population
 from celluler_sim.recorder import Recorder
-from celluler_sim.streams import Streams
+from celluler_sim.streams import Streams, world_number
 
 if TYPE_CHECKING:
     from celluler_sim.scenario import Scenario
@@ -69,7 +69,7 @@ class Economy(ColumnarModel):
     """
 
     def __init__(self, setup: Scenario, recorder: Recorder | None = None) -> None:
-        super().__init__(seed=setup.seed)
+        super().__init__(seed=world_number(setup.seed, setup.replicate))
         self.setup = setup
         self.streams = Streams(setup.seed, setup.replicate)
         self.record_to(recorder if recorder is not None else Recorder(None))
@@ -85,6 +85,7 @@ class Economy(ColumnarModel):
         self._make_validators()
         self._make_providers()
         self._make_consumers()
+        self._disturb()
         rules = (setup.mechanisms[family] for family in FAMILIES)
         self.institutions: list[Institution] = [i for rule in rules if (i := rule.open(self)) is not None]
 
@@ -92,6 +93,11 @@ class Economy(ColumnarModel):
         """Write tables to another recorder from now on."""
         self.recorder = recorder
         self.log = Logbook(recorder)
+
+    @property
+    def latest(self) -> dict[str, float | int | bool]:
+        """The last tick's row of the table ``markets``."""
+        return dict(self._row)
 
     # ---- construction ----------------------------------------------------------------------------------------------
 
@@ -163,6 +169,20 @@ class Economy(ColumnarModel):
         self.consumers = Population(self, Consumer)
         self.consumers.add(n, account=self.ledger.open_accounts(n, endowment), **maker.make(n))
 
+    def _disturb(self) -> None:
+        """Deal agents' numbers or validators anew: what an audit asks for, and no conclusion may depend on."""
+        disturb = self.setup.disturb
+        for kind, population in (("provider", self.providers), ("consumer", self.consumers)):
+            if disturb.labels:
+                order = self.streams.at(f"disturb.labels.{disturb.labels}.{kind}").permutation(population.size)
+                for column in set(population.agent_class.columns) - {"account"}:
+                    population[column] = population[column][order]
+                if kind == "provider":
+                    self.supply = self.supply[order]
+            if disturb.arrival:
+                rng = self.streams.at(f"disturb.arrival.{disturb.arrival}.{kind}")
+                population["validator"] = rng.permutation(population["validator"])
+
     # ---- one tick --------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -189,7 +209,10 @@ class Economy(ColumnarModel):
     def act(self, tick: Tick) -> None:
         """Jobs are born; every consumer with a job on its mind decides; requests are submitted, their escrow locked."""
         self._bear_jobs(tick)
-        jobs = self.held.take(np.flatnonzero(self.held["when"] < tick.end))
+        rows = np.flatnonzero(self.held["when"] < tick.end)
+        if activation := self.setup.disturb.activation:
+            rows = self.streams.at(f"disturb.activation.{activation}", tick.number).permutation(rows)
+        jobs = self.held.take(rows)
         now = np.maximum(jobs["when"], tick.start)
         pricing = self.setup.pricing
         outlook = Outlook(
@@ -270,6 +293,8 @@ class Economy(ColumnarModel):
 
     def order(self, tick: Tick) -> None:
         """Consensus brings what was submitted into one order; the market takes in what is final."""
+        if tick.end > self.network.next_epoch:
+            self.network.weigh(self.ledger.staked(self.validators))
         ordered = self.network.advance(tick.end)
         place = np.searchsorted(self.sent["number"], ordered.number)
         sent = self.sent.rows(place)
@@ -368,6 +393,7 @@ class Economy(ColumnarModel):
         """Quote, allocate, reserve; those whose patience has ended leave."""
         market, offers = self.market, self._offers(tick)
         quote = market.quote(offers, tick.number, tick.start, tick.end)
+        self._standing = offers, quote
         self._note_book(tick, offers, quote)
         optimum = self._optimum(tick, offers, quote)
         before = market.fills["quantity"].sum() * tick.seconds
@@ -484,6 +510,48 @@ class Economy(ColumnarModel):
         self.log.fills(tick.number, market.name, fills)
         return fills
 
+    def standing(self) -> tuple[Offers, Quote]:
+        """Return the offers and the quote of this tick's clearing, with what is still free after it."""
+        offers, quote = self._standing
+        slots, market = offers.provider, self.market
+        left = (self.supply - market.used(len(self.supply)))[slots] if market.n_resources else offers.supply
+        return replace(offers, busy=market.busy(self.providers.size)[slots], supply=left), quote
+
+    def start_now(self, job: Columns, started: Started, offers: Offers, tick: Tick) -> int:
+        """Set one job running beside the clearing, at the end of the tick, and return its number.
+
+        Parameters
+        ----------
+        job
+            One row of `ResourceMarket.waiting` but its number; its escrow must be locked.
+        started, offers
+            Its fills, as rows of what `standing` offers.
+
+        Whatever goes wrong leaves the market as it was.
+        """
+        market, before = self.market, (self._n_fills, len(self._refunds))
+        market.waiting.append(**job, job=np.array([self._n_jobs]))
+        row = np.array([market.waiting.size - 1])
+        try:
+            fills = self._start(replace(started, row=row), offers, tick)
+        except Exception:
+            for rows in (market.waiting, market.running, market.fills):
+                rows.drop(np.flatnonzero(rows["alive"] & (rows["job"] == self._n_jobs)))
+            self._n_fills = before[0]
+            del self._refunds[before[1] :]
+            raise
+        self._n_jobs += 1
+        work, price = fills["work"], fills["price"]
+        cost = (self.providers["energy_cost"] + self.providers["capital_cost"])[fills["provider"]]
+        for key, more in (
+            ("granted", 1),
+            ("sold_work", float(work.sum())),
+            ("consumer_surplus_prana", float(job["value"][0] * work.sum() - price @ work)),
+            ("provider_surplus_prana", float((price - cost) @ work)),
+        ):
+            self._row[key] += more
+        return self._n_jobs - 1
+
     def settle(self, tick: Tick) -> None:
         """Have the ledger execute what the market decided."""
         refused = [self.ledger.pay_escrow(*payment, "pay") for payment in self._payments]
@@ -553,10 +621,11 @@ class Economy(ColumnarModel):
             institution.record(tick)
         row = self._row
         median, late = _quantiles(self._latencies, 0.5, 0.95)
+        stats = self.network.stats
         self.recorder.log(
             "consensus", tick=tick.number, submitted=row["submitted"], ordered=row.pop("all_ordered"),
             pending=self.network.pending(), expired=row["expired"], latency_p50_s=median,
-            latency_p95_s=late,
+            latency_p95_s=late, events=stats.events, rounds=stats.rounds, coins=stats.coins, forks=stats.forks,
         )  # fmt: skip
         row.setdefault("reneged", 0)
         self.recorder.log("markets", tick=tick.number, time_s=tick.end, market=self.market.name, **row)

@@ -132,7 +132,7 @@ TRANSFERS = _table(
     """
 transfer|int64||number of the transfer
 tick|int64||tick it was executed in
-kind|string||pay, lock, release, stake, unstake, slash or fee
+kind|string||pay, lock, release, stake, unstake, slash, fee, share, model, data or penalty
 source|int64||account number
 target|int64||account number
 amount_prana|decimal|PRANA|amount moved, exact
@@ -146,7 +146,7 @@ AGENTS = _table(
     "tick type slot",
     """
 tick|int64||number of the tick
-type|string||provider or consumer
+type|string||provider, consumer, trainer, data_provider or model_consumer
 slot|int64||slot of the agent in its population
 behaviour|string||strategy it follows
 active|bool||whether it is in the market
@@ -172,6 +172,10 @@ pending|int64||transactions waiting for finality at the end of the tick
 expired|int64||transactions not final within the timeout
 latency_p50_s|float64|s|median time from submission to finality (NaN: none)
 latency_p95_s|float64|s|95 % quantile of the same
+events|int64||events that validators created (0 where nobody gossips, as the next three)
+rounds|int64||rounds decided, counted when the first validator could decide them
+coins|int64||of these, rounds that were decided only after a round of coins
+forks|int64||events created whose creator had made another one on the same self-parent
 """,
 )
 
@@ -189,4 +193,266 @@ quantity|float64|units/s|capacity wanted or held, capacity on offer, in use or n
 """,
 )
 
-TABLES: dict[str, Table] = {t.name: t for t in (MARKETS, JOBS, FILLS, TRANSACTIONS, TRANSFERS, AGENTS, BOOK, CONSENSUS)}
+POOLS = _table(
+    "pools",
+    "one row per pool and period, at the payout",
+    "period pool",
+    """
+period|int64||number of the period, from 0
+time_s|float64|s|its end
+pool|int64||number of the pool
+provider|int64||slot of the provider as which it sells
+members|int64||how many it has
+capacity|float64|units/s|compute of its members
+busy|float64|units/s|compute in use, mean over the period
+memory|float64|GiB|memory of its members
+memory_used|float64|GiB|allocated at the period's end
+storage|float64|TiB|storage of its members
+storage_used|float64|TiB|allocated at the period's end
+worth_prana|float64|PRANA|what all its members together could have earned less energy
+alone_prana|float64|PRANA|sum of what each could have earned alone
+received_prana|decimal|PRANA|money in its account, all of it paid out
+energy_prana|float64|PRANA|part of it that pays for the members' energy
+profit_prana|float64|PRANA|the rest, shared by the sharing rule
+excess_prana|float64|PRANA|most by which some of its members could have done better together than by their shares
+better_outside|int64||members that would have done better alone
+""",
+)
+
+POOL_MEMBERS = _table(
+    "pool_members",
+    "one row per member and period, at the payout",
+    "period member",
+    """
+period|int64||number of the period, from 0
+member|int64||slot of the member, and of its provider
+pool|int64||number of its pool (-1: alone)
+contribution|float64|share|mean of its shares in the pool's resources (NaN: alone)
+share_prana|float64|PRANA|its share in the worth of the pool (NaN: alone)
+standard_error_prana|float64|PRANA|of that share; 0 where it is exact (NaN: alone)
+outside_prana|float64|PRANA|what it could have earned alone less energy
+better_outside|bool||that is more than its share
+blocking|bool||it and others of the pool could have done better together than by their shares
+unhappy|int64||periods in a row in which it would have done better alone
+paid_prana|decimal|PRANA|what the pool paid it
+""",
+)
+
+POOL_MOVES = _table(
+    "pool_moves",
+    "one row per entry, exit and expulsion, refused ones too",
+    "move",
+    """
+move|int64||number of the move, in the order of execution
+tick|int64||tick in which it was executed
+kind|string||join, leave, expel, dissolve or expired
+member|int64||slot of the member
+pool|int64||number of the pool
+accepted|bool||false where an entry was refused
+""",
+)
+
+TRAININGS = _table(
+    "trainings",
+    "one row per order of a model that is closed, and those still open at the end",
+    "training",
+    """
+training|int64||number of the order, in order of birth
+consumer|int64||slot of the model consumer
+trainer|int64||slot of the trainer (-1: none was found)
+task|string||what is to be trained
+status|string||accepted, refused (claim), failed (training), reneged, expired, waiting or training
+submitted_s|float64|s|when it was ordered
+started_s|float64|s|when training began (NaN: never)
+ended_s|float64|s|when it was closed (NaN: still open)
+accelerators|int64||accelerators rented
+work|float64|units|compute bought
+wanted|float64|[0, 1]|quality ordered
+claimed|float64|[0, 1]|quality the trainer stated (NaN: not trained)
+quality|float64|[0, 1]|quality it really has
+score|float64|[0, 1]|mean of the folds that decided
+spread|float64|[0, 1]|standard deviation between those folds
+overstatement|float64|[0, 1]|by how much the trainer overstates
+disputed|bool||a refusal was disputed
+training_done|float64|share|training done, 1: what the task's target takes
+data|float64|share|share of the task's full data it was trained on
+latency_ms|float64|ms|latency of the model
+energy_kwh|float64|kWh|energy that the training took
+value_prana|float64|PRANA|what the model ordered is worth to the consumer
+agreed_prana|float64|PRANA|most that was to be paid
+paid_prana|float64|PRANA|paid by the consumer
+data_prana|float64|PRANA|of that, to data providers
+compute_prana|float64|PRANA|paid by the trainer for compute
+fees_prana|float64|PRANA|paid by the trainer to validators
+penalty_prana|float64|PRANA|taken from the trainer
+""",
+)
+
+VALIDATIONS = _table(
+    "validations",
+    "one row per panel of validators that judged a model",
+    "training stage",
+    """
+training|int64||number of the order
+tick|int64||tick of the judgement
+stage|int64||0 first panel, 1 appeal
+folds|int64||validators of the panel
+claimed|float64|[0, 1]|quality claimed
+quality|float64|[0, 1]|quality it really has
+mean|float64|[0, 1]|mean score of the folds
+spread|float64|[0, 1]|standard deviation between folds
+error|float64|[0, 1]|standard error of the mean
+statistic|float64||claim less mean over that error
+p_value|float64||chance of such a mean or a lower one if the claim were true
+refused|bool||the claim was refused
+""",
+)
+
+DATASETS = _table(
+    "datasets",
+    "one row per data set and accepted model that it was used for",
+    "training dataset",
+    """
+training|int64||number of the order
+dataset|int64||slot of the data provider
+task|string||what its data is for
+size|float64|share|share of the task's full data it has
+copy_of|int64||slot of the provider whose set it copies (-1: its own)
+share_prana|float64|PRANA|its share of what the data added to the price, by the sharing rule
+error_prana|float64|PRANA|standard error of that share (0: exact)
+paid_prana|float64|PRANA|paid to it
+""",
+)
+
+PROVISIONS = _table(
+    "provisions",
+    "one row per attempt to provision an order through both markets",
+    "provision",
+    """
+provision|int64||number of the attempt
+tick|int64||tick it was made in
+training|int64||number of the order
+trainer|int64||slot of the trainer (-1: none)
+stage|string||how far it came: check, quote, reserve, execute or done
+reason|string||why it went no further (empty: done)
+amount|float64|units/s|capacity wanted
+work|float64|units|compute wanted
+price_prana|float64|PRANA/unit|mean price quoted (NaN: none)
+reserved_prana|float64|PRANA|taken into escrow by all parties together (0: nothing)
+job|int64||number of the resource market's job (-1: none)
+""",
+)
+
+DELIVERIES = _table(
+    "deliveries",
+    "one row per fill that ended, as it was and as it was judged",
+    "fill",
+    """
+fill|int64||number of the fill
+tick|int64||tick in which it ended
+provider|int64||slot of the provider
+consumer|int64||slot of the consumer
+claimed|float64|units/s|capacity sold
+found|float64|units/s|capacity that was there
+wrong|bool||its result was wrong
+failed|bool||the customer saw that something was missing
+cheated|bool||on purpose; nobody who judges knows
+latency_ms|float64|ms|mean time to an answer at the provider's load
+checked|bool||it was looked at
+guilty|bool||and found wanting
+suspicion|float64|[0, 1]|what this tick's checks say of the provider
+price_prana|float64|PRANA|price agreed
+earned_prana|float64|PRANA|paid to the provider
+lost_prana|float64|PRANA|of that, for work that was not done
+fine_prana|float64|PRANA|fine for what was found missing
+check_prana|float64|PRANA|what looking at it cost
+""",
+)
+
+PENALTIES = _table(
+    "penalties",
+    "one row per fine, accusation and breach of the quality of service",
+    "penalty",
+    """
+penalty|int64||number of the penalty
+tick|int64||tick of the judgement
+provider|int64||slot of the provider
+kind|string||fine, accusation or breach
+offence|string||what it was for
+slashed_prana|decimal|PRANA|taken out of its bond, exact
+score|float64|[0, 1]|its reputation afterwards
+appeal|string||none, rejected or granted
+cheat|bool||it is one of those who cheat; nobody who judges knows
+""",
+)
+
+REPUTATION = _table(
+    "reputation",
+    "one row per active provider and sampled tick",
+    "tick provider",
+    """
+tick|int64||number of the tick
+provider|int64||slot of the provider
+score|float64|[0, 1]|its reputation
+reliability|float64|[0, 1]|first metric of it
+performance|float64|[0, 1]|second metric
+fairness|float64|[0, 1]|third metric
+penalty|float64|[0, 1]|what penalties took and time has not given back
+suspicion|float64|[0, 1]|what is held against it, all checks together
+admitted|bool||it is let into the market
+bond_prana|float64|PRANA|its bond
+fraud|string||how it cheats, or honest; nobody who judges knows
+propensity|float64|share|its chance to cheat on a delivery
+""",
+)
+
+PROPOSALS = _table(
+    "proposals",
+    "one row per proposal that was refused, counted, expired or is still open at the end",
+    "proposal",
+    """
+proposal|int64||number of the proposal, in the order of the scenario
+name|string||its name
+changes|string||what it would change
+status|string||refused, expired, rejected, executed, failed or open
+reason|string||why it was refused or failed (empty: it was not)
+submitted_s|float64|s|when it was submitted
+opened_s|float64|s|when it was final and the vote began (NaN: never)
+closed_s|float64|s|when the votes were counted (NaN: never)
+effective_tick|int64||first tick under the new rules (-1: none)
+yes|float64|PRANA|weight in favour (votes, where a rule weighs stakes otherwise)
+no|float64|PRANA|weight against
+total|float64|PRANA|weight of everybody entitled
+turnout|float64|share|what counts for the quorum over the total
+approval|float64|share|yes over yes and no
+passed|bool||quorum and threshold were reached
+bribes_prana|float64|PRANA|paid for votes
+""",
+)
+
+VOTES = _table(
+    "votes",
+    "one row per voter and proposal counted",
+    "proposal voter",
+    """
+proposal|int64||number of the proposal
+voter|int64||number of the voter
+behaviour|string||how it votes
+stake_prana|decimal|PRANA|its stake at the count, exact
+weight|float64|share|weight with which its own ballot counted, over the total
+vote|string||yes, no, abstain or absent, as cast by itself
+counted|string||what its stake was counted for, its delegate's vote included
+delegate|int64||voter that votes for it where it is absent (-1: none)
+power|float64|[0, 1]|its Banzhaf index, normalised to sum 1
+bribed|bool||its vote was bought
+""",
+)
+
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        MARKETS, JOBS, FILLS, TRANSACTIONS, TRANSFERS, AGENTS, BOOK, CONSENSUS, POOLS, POOL_MEMBERS, POOL_MOVES,
+        TRAININGS, VALIDATIONS, DATASETS, PROVISIONS,
+        DELIVERIES, PENALTIES, REPUTATION, PROPOSALS, VOTES,
+    )
+}  # fmt: skip

@@ -74,6 +74,31 @@ finality_p50_s|median time to finality|s|half of the transactions that became fi
 finality_p95_s|finality, 95 % quantile|s|95 % of the transactions that became final did so at most this long after submission
 extracted_prana|extracted by position|PRANA|what proposers took by where they put a request in the order, of the price of the jobs that started
 extracted_share_of_spending|extracted, share of spending|share|the same over what consumers paid for the jobs that started
+# Pools
+pool_membership_share|members in a pool|share|of all members, mean over the payouts
+pool_better_outside_share|better off alone|share|of members in a pool at a payout, those whose worth alone exceeded their share
+pool_blocking_share|better off with some others|share|of the same, those in a coalition worth more than its members' shares
+pool_core_share|divisions in the core|share|of all pools and periods, those in which no coalition could have done better
+pool_synergy|worth together over alone|index|what pools could earn over the sum of what their members could earn alone, all periods together
+pool_exits|exits from pools|moves|members that left or were expelled
+pool_paid_prana|paid out by pools|PRANA|to their members
+# Training
+models_ordered|models ordered|models|orders of models that were submitted
+models_accepted_share|models accepted|share|orders that ended with a model accepted, of those that have ended
+model_wait_s|wait for a trainer|s|from the order to the start of training, mean over models accepted
+mean_model_price_prana|mean price of a model|PRANA|paid by consumers, mean over models accepted
+model_quality_share|quality against order|share|true quality over the quality ordered, mean over models accepted
+model_data_share|data used|share|share of its task's full data that a model was trained on, mean over models accepted
+model_energy_kwh|energy of training|kWh|energy of all trainings, by the fit to metered runs
+model_revenue_prana|spent on models|PRANA|paid by consumers for models
+model_compute_prana|compute for models|PRANA|paid by trainers in the resource market
+model_data_prana|paid for data|PRANA|paid to data providers, out of what models cost
+provisions_done_share|provisions that went through|share|attempts to provision an order through both markets that were carried out
+overstated_refused_share|overstatements refused|share|overstated claims that the first panel refused: the power of its test
+overstated_caught_share|overstatements caught|share|the same for good, after disputes
+honest_refused_share|true claims refused|share|true claims that the first panel refused: its false alarms
+honest_caught_share|true claims lost|share|the same for good, after disputes
+disputed_share|results disputed|share|models whose refusal was disputed, of all judged
 # Size
 n_providers_start|providers at the start|providers|active in the first tick
 n_providers_end|providers at the end|providers|active in the last tick

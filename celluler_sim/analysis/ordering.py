@@ -192,6 +192,18 @@ def _grouped(key: Floats, spent: Floats, taken: Floats, groups: int) -> Payers:
     return Payers(*(np.array(column, np.float64) for column in columns))
 
 
+def bought_at_own_bid(tables: Tables) -> float:
+    """Return the share of the work served that was paid at what it is worth to its consumer; NaN if none was served.
+
+    Of truthful bidders these are the requests whose bid was in the book before the offer that served them.
+    """
+    price, value, work = (floats(tables, "jobs", c) for c in ("price_prana", "value_prana", "work"))
+    served = np.isfinite(price)
+    own = np.abs(price - value) <= 1e-6 * value
+    total = float(work[served].sum())
+    return float(work[served & own].sum()) / total if total > 0 else float("nan")
+
+
 def consumer_surplus(tables: Tables) -> float:
     """Return value less price of the requests that started, PRANA."""
     return float(floats(tables, "markets", "consumer_surplus_prana").sum())

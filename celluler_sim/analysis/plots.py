@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from celluler_sim.analysis.plots_agents import lorenz, provider_shares, waiting
 from celluler_sim.analysis.plots_compare import trace_facts, variants
+from celluler_sim.analysis.plots_consensus import consensus, members
 from celluler_sim.analysis.plots_hashgraph import hashgraph
 from celluler_sim.analysis.plots_market import price, queue, revenue, supply_demand, utilisation
 from celluler_sim.analysis.plots_ordering import extracted, fairness, finality
+from celluler_sim.analysis.plots_pools import pool_membership, pool_shares
+from celluler_sim.analysis.plots_training import data_income, learning_curves, model_prices, validation
 from celluler_sim.analysis.reading import RunLike
 
 if TYPE_CHECKING:
@@ -18,11 +21,18 @@ if TYPE_CHECKING:
 __all__ = [
     "CAPTIONS",
     "PLOTS",
+    "consensus",
+    "data_income",
     "extracted",
     "fairness",
     "finality",
     "hashgraph",
+    "learning_curves",
     "lorenz",
+    "members",
+    "model_prices",
+    "pool_membership",
+    "pool_shares",
     "price",
     "provider_shares",
     "queue",
@@ -30,6 +40,7 @@ __all__ = [
     "supply_demand",
     "trace_facts",
     "utilisation",
+    "validation",
     "variants",
     "waiting",
 ]
@@ -37,8 +48,9 @@ __all__ = [
 PLOTS: dict[str, Callable[[RunLike], Picture]] = {
     f.__name__: f
     for f in (
-        price, utilisation, supply_demand, waiting, queue, revenue, lorenz, provider_shares, hashgraph, finality,
-        fairness, extracted, variants, trace_facts
+        price, utilisation, supply_demand, waiting, queue, revenue, lorenz, provider_shares, hashgraph,
+        consensus, finality, members, fairness, extracted, pool_shares, pool_membership, learning_curves,
+        model_prices, validation, data_income, variants, trace_facts
     )
 }  # fmt: skip
 
@@ -82,19 +94,57 @@ CAPTIONS: dict[str, str] = {
         "time runs upward, bands are rounds. Squares open a member's round; filled ones the others have voted famous. "
         "The star is one event, the thick lines its way to the judges (rings) that between them fix when it happened."
     ),
+    "consensus": (
+        "How consensus fares over time, under each way of ordering: how long transactions took that became final in a "
+        "tick, how many still waited at its end, how many were given up because they were not final in time (their "
+        "escrow returns), and how many rounds the validators decided. Shaded: when something was amiss with them."
+    ),
+    "members": (
+        "How time to finality and the length of a round grow with the number of validators, in gossip intervals, the "
+        "mean time between two events of a validator. Crosses are a hashgraph of equal members without delays: "
+        "eightfold the members take not eightfold the time, but a few intervals more."
+    ),
     "finality": (
         "How long a transaction takes from submission until the market may act on it: on the left how many took how "
         "long, on the right which share was final by then, under each way of ordering."
     ),
     "fairness": (
-        "Of two transactions submitted this far apart, how often the later one is put first: at 50 % the order is a "
-        "coin toss, at 0 % it follows submission. Bars are 95 % intervals; crosses are what a hashgraph does to its "
-        "events where messages take no time. Closer than about two gossip intervals it does not tell them apart well."
+        "On the left, of two transactions submitted this far apart, how often the later one is put first: at 50 % the "
+        "order is a coin toss, at 0 % it follows submission. Bars are 95 % intervals; crosses are what a hashgraph "
+        "does to its events where messages take no time. Shaded is what stays unfair: within about two gossip "
+        "intervals of each other nobody can tell who was first. On the right, by how many places transactions are off."
     ),
     "extracted": (
         "On the left, what those who decide the order took from consumers, by who paid it (light: those who spend "
         "least), and by how much consumers as a whole are worse off; on the right, the same as a share of what they "
         "spent."
+    ),
+    "pool_shares": (
+        "What each sharing rule would give the members of one pool in its first period, when all rules still face the "
+        "same members; below the black line a member would have had more alone. Bars are 95 % intervals of sampled "
+        "shares; exact ones have none."
+    ),
+    "pool_membership": (
+        "On the left, the share of the members that are in a pool at each payout; on the right, the share of these whose "
+        "part of the pool's worth was less than what they could have earned alone."
+    ),
+    "learning_curves": (
+        "Quality against the training done (1: what the task's target takes): medians of the real runs (dots), the "
+        "power law fitted to them (line), and the models of this run (rings), which lie lower where there was less "
+        "data than all of it."
+    ),
+    "model_prices": (
+        "On the left, what each model accepted cost against the score that validators gave it, by task; on the right, "
+        "what was paid of the price agreed against what was reached of the quality ordered."
+    ),
+    "validation": (
+        "On the left, how far claims lie above the mean of the validators' folds, in standard errors; beyond the "
+        "dashed line the first panel refuses. On the right, the share refused with its 95 % interval, beside the power "
+        "that the folds' own variance gives the test."
+    ),
+    "data_income": (
+        "On the left, how much of the task's full data models were trained on as time went by, under each rule of "
+        "sharing; on the right, what a provider of data of its own and one of a copy were paid in all, on average."
     ),
     "variants": (
         "On the left, the price under each set of rules in the same random world; on the right, by how much each "

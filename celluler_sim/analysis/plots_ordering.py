@@ -10,7 +10,8 @@ import numpy as np
 
 from celluler_sim.analysis import drawing as d
 from celluler_sim.analysis import ordering as o
-from celluler_sim.analysis.plots_compare import own_name
+from celluler_sim.analysis.plots_consensus import idle as idle_at_work
+from celluler_sim.analysis.plots_consensus import ordered_runs
 from celluler_sim.analysis.plots_hashgraph import MOST_MEMBERS
 from celluler_sim.analysis.reading import Floats, RunLike, Slots, setting
 
@@ -20,19 +21,9 @@ if TYPE_CHECKING:
     from celluler_sim.analysis.picture import Picture
 
 NOTHING_ORDERED = "no transaction was ordered"
+RESIDUAL = "#f3ead9"  # behind what a hashgraph cannot tell apart
 GROUPS = 5  # of consumers, in the plot of who pays
 SHADES = ("#cfe3f1", "#9ac4e0", "#5ba3cf", "#2079b4", "#0b4f80")  # from those who spend least to those who spend most
-
-
-def ordered_runs(run: RunLike) -> dict[str, RunLike]:
-    """Return the run and those variants that have another consensus than runs before them, by name."""
-    runs: dict[str, RunLike] = {str(setting(run.config, "consensus.name") or own_name(run)): run}
-    seen = [run.config.get("consensus")]
-    for name, other in run.variants.items():
-        if (rule := other.config.get("consensus")) not in seen:
-            seen.append(rule)
-            runs[name if name not in runs else f"variant {name}"] = other
-    return runs
 
 
 def idle(run: RunLike) -> dict[str, bool]:
@@ -42,7 +33,8 @@ def idle(run: RunLike) -> dict[str, bool]:
     silent = [not any(s.get(name) for s in summaries) for name in figures]
     woven = setting(run.config, "consensus.name") == "hashgraph"
     few = int(setting(run.config, "consensus.validators") or MOST_MEMBERS + 1) <= MOST_MEMBERS
-    return {"hashgraph": not (woven and few), **dict(zip(("finality", "fairness", "extracted"), silent, strict=True))}
+    told = dict(zip(("finality", "fairness", "extracted"), silent, strict=True))
+    return {"hashgraph": not (woven and few), **idle_at_work(run), **told}
 
 
 def finality(run: RunLike) -> Picture:
@@ -92,7 +84,7 @@ def fairness(run: RunLike) -> Picture:
     found = {name: o.fairness(other.tables, unit or 1.0) for name, other in runs.items()}
     if not any(f.pairs.any() for f in found.values()):
         return d.message(title, NOTHING_ORDERED)
-    figure, (ax,) = d.canvas(title)
+    figure, (ax, moved) = d.canvas(title, columns=2, widths=(1.7, 1))
     bins = np.arange(len(o.GAP_BINS) - 1)
     shift = np.linspace(-0.18, 0.18, len(found)) if len(found) > 1 else np.zeros(1)
     for i, (name, f) in enumerate(found.items()):
@@ -101,6 +93,8 @@ def fairness(run: RunLike) -> Picture:
             bins + shift[i], f.share, error, fmt=d.DASHES[i % len(d.DASHES)], marker="osD^vP*"[i % 7], markersize=5,
             color=d.PALETTE[i % len(d.PALETTE)], linewidth=1.6, elinewidth=1, capsize=2, label=d.literal(name),
         )  # fmt: skip
+    if unit:
+        ax.axvspan(-0.5, 2.5, color=RESIDUAL, linewidth=0, zorder=0, label="below two gossip intervals")
     ax.axhline(0.5, color=d.FAINT, linestyle="--", linewidth=1.2, label="a coin toss")
     if unit:
         label = "a hashgraph's events (reference)"
@@ -110,9 +104,31 @@ def fairness(run: RunLike) -> Picture:
     ax.set_ylim(-0.015, max(0.56, 1.08 * highest))
     d.percent_axis(ax, decimals=0)
     ax.set_ylabel("ordered against submission,\nshare of pairs")
+    ax.set_xlim(-0.5, len(bins) - 0.5)
+    _displacement(moved, runs)
     handles, labels = ax.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     return figure
+
+
+def _displacement(ax: Axes, runs: Mapping[str, RunLike]) -> None:
+    """Draw which share of the transactions is at least so many places off their place by submission."""
+    furthest, highest = 2.0, 0.0
+    for i, other in enumerate(runs.values()):
+        x = np.sort(o.rank_displacement(other.tables))
+        if len(x):
+            places = np.unique(np.append(x[x > 0], 1.0))
+            share = 1 - np.searchsorted(x, places) / len(x)
+            colour, style = d.PALETTE[i % len(d.PALETTE)], d.DASHES[i % len(d.DASHES)]
+            ax.plot(places, share, style, marker="osD^vP*"[i % 7], markersize=3.5, color=colour, linewidth=1.6)
+            furthest, highest = max(furthest, float(places[-1])), max(highest, float(share[0]))
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set_xlim(0.9, 1.1 * furthest)
+    d.from_zero(ax, max(highest, 0.05))
+    d.percent_axis(ax, decimals=0)
+    ax.set_xlabel("places off, at least")
+    ax.set_ylabel("share of transactions")
 
 
 def _gap_axis(ax: Axes, unit: float | None) -> None:

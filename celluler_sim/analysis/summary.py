@@ -9,6 +9,7 @@ import numpy as np
 
 from celluler_sim.analysis.figures import FIGURES, format_table
 from celluler_sim.analysis.ordering import ordering_figures
+from celluler_sim.analysis.pools import pool_figures
 from celluler_sim.analysis.reading import (
     SERVED,
     Bools,
@@ -20,12 +21,14 @@ from celluler_sim.analysis.reading import (
     slots,
     work_by_provider,
 )
+from celluler_sim.analysis.training import TABLES as TRAINING_TABLES
+from celluler_sim.analysis.training import training_figures
 
 __all__ = ["FIGURES", "format_table", "served_share_by_consumer", "summarise"]
 
 Figures = dict[str, float | None]
 
-USED = ("markets", "jobs", "fills", "agents", "transactions")
+USED = ("markets", "jobs", "fills", "agents", "transactions", "pools", "pool_members", "pool_moves", *TRAINING_TABLES)
 
 
 def summarise(tables: Tables, config: Mapping[str, Any], facts: Mapping[str, float] | None = None) -> Figures:
@@ -46,8 +49,9 @@ def summarise(tables: Tables, config: Mapping[str, Any], facts: Mapping[str, flo
         Floats by name; None where a figure has no meaning (the mean wait of no job, say).
     """
     tables = {name: tables[name] for name in USED if name in tables}  # reading a table may copy it
-    found = _price(tables) | _use(tables) | _service(tables) | _waits(tables, config) | _times(tables)
+    found = _price(tables) | _use(tables) | _service(tables) | _waits(tables, config) | _times(tables, config)
     found |= _welfare(tables) | _distribution(tables, config) | ordering_figures(tables) | _size(tables)
+    found |= pool_figures(tables) | training_figures(tables)
     figures = {name: _clean(found[name]) for name in FIGURES if name in found}
     return figures | {f"trace_{name}": _clean(value) for name, value in (facts or {}).items()}
 
@@ -142,10 +146,16 @@ def _waits(tables: Tables, config: Mapping[str, Any]) -> Figures:
     }
 
 
-def _times(tables: Tables) -> Figures:
+def _span(tables: Tables, config: Mapping[str, Any]) -> float:
+    """Return the seconds that the tables cover: all from the start, but for a branch, which begins later."""
+    time = floats(tables, "markets", "time_s")
+    return float(time.max() - max(time.min() - float(config.get("tick_seconds", 0.0)), 0.0)) if len(time) else 0.0
+
+
+def _times(tables: Tables, config: Mapping[str, Any]) -> Figures:
     finished = flags(tables, "jobs", "status", "finished")
     service = (floats(tables, "jobs", "finished_s") - floats(tables, "jobs", "started_s"))[finished]
-    born, end = floats(tables, "jobs", "born_s"), float(floats(tables, "markets", "time_s").max(initial=0.0))
+    born, end = floats(tables, "jobs", "born_s"), _span(tables, config)
     gaps = np.diff(np.sort(born, kind="stable"))
     return {
         "mean_service_s": _mean(service),

@@ -5,5 +5,6 @@ from celluler_sim.workloads.generated import Generated
 from celluler_sim.workloads.gpu_cluster import GpuCluster
 from celluler_sim.workloads.llm_clients import LlmClients
 from celluler_sim.workloads.llm_requests import LlmRequests
+from celluler_sim.workloads.multi_resource import MultiResource
 
-__all__ = ["Generated", "GpuCluster", "Jobs", "LlmClients", "LlmRequests", "Machines", "Workload"]
+__all__ = ["Generated", "GpuCluster", "Jobs", "LlmClients", "LlmRequests", "Machines", "MultiResource", "Workload"]
