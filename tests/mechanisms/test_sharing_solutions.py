@@ -32,6 +32,11 @@ def test_nucleolus_of_three_by_hand():
     assert not is_nucleolus(game, [50, 30, 21])
 
 
+def test_nobody_pays_to_be_in():
+    """Pairs 8, 6, 5 of only 2: equal excesses of 5 at (2, 1, -1) would charge the third, so it gets 0: 6, 4.5, 4.5."""
+    assert_allclose(nucleolus(game_forms.from_table([0, 0, 0, 8, 0, 6, 5, 2])), [1.5, 0.5, 0], atol=1e-9)
+
+
 def test_nucleolus_of_gloves_is_their_core():
     assert_allclose(nucleolus(game_forms.glove(2, 1)), [0, 0, 1], atol=1e-9)
     assert least_core_epsilon(game_forms.glove(2, 1)) == pytest.approx(0, abs=1e-12)
