@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from celluler_sim.analysis.ordering import Interval, consumer_surplus, extracted_by_fill, interval
+from celluler_sim.analysis.ordering import Interval, bought_at_own_bid, consumer_surplus, extracted_by_fill, interval
 from celluler_sim.economy import Economy
 from celluler_sim.results import Run
 from celluler_sim.scenario import compose
@@ -24,37 +24,43 @@ RULES: dict[str, tuple[str, ...]] = {
     "leader censoring": ("consensus=leader", "consensus.conduct=censoring"),
 }
 GREEDY = ("leader front_running", "leader sandwiching")
+CONSUMERS, EXTRACTED, PROVIDERS, OWN_BID = range(4)  # columns of an outcome
 QUIET = ("record.transfers=false", "record.agents_every=0", "record.optimum_every=0")
 
 
-def outcome(job: tuple[str, int, tuple[str, ...]]) -> tuple[float, float]:
-    """Run one world under one order rule; return (consumer surplus, extracted by position), PRANA."""
+def outcome(job: tuple[str, int, tuple[str, ...]]) -> tuple[float, ...]:
+    """Run one world under one order rule.
+
+    Returns what consumers gain, what is extracted, what providers gain (PRANA), and the share of work bought at the
+    buyer's own bid.
+    """
     rule, replicate, more = job
     e = Economy(compose("ordering_attack", [*RULES[rule], *QUIET, *more, f"replicate={replicate}"]))
     for _ in range(e.setup.ticks):
         e.step()
     e.close()
     tables = Run(config={}, manifest={}, summary={}, source=e.recorder).tables
-    return consumer_surplus(tables), float(extracted_by_fill(tables).sum())
+    providers = float(tables["markets"]["provider_surplus_prana"].sum())
+    return consumer_surplus(tables), float(extracted_by_fill(tables).sum()), providers, bought_at_own_bid(tables)
 
 
 def outcomes(
     replicates: int, rules: tuple[str, ...] = tuple(RULES), more: tuple[str, ...] = (), workers: int = 2
 ) -> dict[str, np.ndarray]:
-    """Return by rule (replicates, 2): consumer surplus and what was extracted, PRANA; rows are worlds."""
+    """Return by rule (replicates, 4): what `outcome` returns; rows are worlds."""
     jobs = [(rule, r, more) for r in range(replicates) for rule in rules]
     if workers == 1:
         values = list(map(outcome, jobs))
     else:
         with ProcessPoolExecutor(workers) as pool:
             values = list(pool.map(outcome, jobs, chunksize=len(rules)))
-    table = np.array(values).reshape(replicates, len(rules), 2)
+    table = np.array(values).reshape(replicates, len(rules), 4)
     return {rule: table[:, k] for k, rule in enumerate(rules)}
 
 
-def loss(found: dict[str, np.ndarray], rule: str, against: str) -> Interval:
-    """Return by how much less consumers gain under one rule than under another in the same world, PRANA."""
-    return interval(found[against][:, 0] - found[rule][:, 0])
+def loss(found: dict[str, np.ndarray], rule: str, against: str, column: int = CONSUMERS) -> Interval:
+    """Return by how much less consumers (or another column) have under one rule than another, in the same world."""
+    return interval(found[against][:, column] - found[rule][:, column])
 
 
 def main() -> None:
@@ -63,9 +69,13 @@ def main() -> None:
     found = outcomes(replicates)
     surplus = found["fifo"][:, 0].mean()
     print(f"{replicates} worlds; consumers gain {surplus:,.0f} PRANA under fifo. PRANA a world, 95 % intervals:")
-    print(f"{'order rule':<22} {'lost by consumers, against fifo':>38} {'extracted by position':>38}")
+    heads = ("lost by consumers, against fifo", "lost by providers, against fifo", "extracted by position")
+    print(f"{'order rule':<22}", *(f"{head:>34}" for head in heads), f"{'work at own bid':>24}")
     for rule, values in found.items():
-        print(f"{rule:<22} {_shown(loss(found, rule, 'fifo')):>38} {_shown(interval(values[:, 1])):>38}")
+        lost = [_shown(loss(found, rule, "fifo", column)) for column in (CONSUMERS, PROVIDERS)]
+        taken, own = _shown(interval(values[:, EXTRACTED])), interval(100 * values[:, OWN_BID])
+        cells = (f"{cell:>34}" for cell in (*lost, taken))
+        print(f"{rule:<22}", *cells, f"{f'{own.mean:.1f} [{own.low:.1f}, {own.high:.1f}] %':>24}")
     for rule in GREEDY:
         more = loss(found, rule, "hashgraph")
         print(f"{rule} costs consumers {_shown(more)} more than hashgraph")

@@ -12,8 +12,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from celluler_sim.checkpoint.branching import branch
+    from celluler_sim.checkpoint.resuming import resume
     from celluler_sim.economy import Economy
     from celluler_sim.errors import CellulerError
+    from celluler_sim.experiments.compare import compare
+    from celluler_sim.experiments.load import Sweep, load_sweep
+    from celluler_sim.experiments.replicates import replicate
+    from celluler_sim.experiments.sensitivity import sensitivity
+    from celluler_sim.experiments.sweep import sweep
     from celluler_sim.results import Run, load_run
     from celluler_sim.run import run_scenario, simulate
     from celluler_sim.scenario import Scenario, compose
@@ -26,12 +33,23 @@ _HOMES = {
     "Economy": "economy",
     "Run": "results",
     "Scenario": "scenario",
+    "Sweep": "experiments.load",
+    "branch": "checkpoint.branching",
+    "compare": "experiments.compare",
     "compose": "scenario",
     "load_run": "results",
+    "load_sweep": "experiments.load",
+    "replicate": "experiments.replicates",
+    "resume": "checkpoint.resuming",
     "run_scenario": "run",
+    "sensitivity": "experiments.sensitivity",
     "simulate": "run",
+    "sweep": "experiments.sweep",
 }
-__all__ = ["CellulerError", "Economy", "Run", "Scenario", "compose", "load_run", "run_scenario", "simulate"]
+__all__ = [
+    "CellulerError", "Economy", "Run", "Scenario", "Sweep", "branch", "compare", "compose", "load_run", "load_sweep",
+    "replicate", "resume", "run_scenario", "sensitivity", "simulate", "sweep",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

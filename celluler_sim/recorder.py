@@ -8,6 +8,7 @@ handed to the operating system. `Recorder.finish` turns every stream into one Pa
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from celluler_sim import table_files as files
+from celluler_sim.errors import ResultsError
 from celluler_sim.run_folder import (
     PARQUET_SUFFIX,
     STREAM_SUFFIX,
@@ -147,10 +149,30 @@ def _buffer(table: str, column: TableColumn, capacity: int) -> _Buffer:
     return _Numbers(table, column, capacity)
 
 
-class _Sink:
-    """One table being recorded: its buffers, and the file or list its batches go to."""
+class _Tail:
+    """Writes the rest of a stream whose schema and first batches are in the file already."""
 
-    def __init__(self, table: Table, capacity: int, path: Path | None) -> None:
+    END = b"\xff\xff\xff\xff\0\0\0\0"
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Append one batch."""
+        self.file.write(batch.serialize())
+
+    def close(self) -> None:
+        """Write the end mark."""
+        self.file.write(self.END)
+
+
+class _Sink:
+    """One table being recorded: its buffers, and the file or list its batches go to.
+
+    With a ``mark``, of rows and bytes, the stream is there already: it is cut back to the mark and goes on.
+    """
+
+    def __init__(self, table: Table, capacity: int, path: Path | None, mark: tuple[int, int] | None = None) -> None:
         self.table, self.capacity = table, capacity
         self.schema = files.schema_of(table)
         self.names = frozenset(column.name for column in table.columns)
@@ -158,9 +180,17 @@ class _Sink:
         self.rows = 0  #    in the buffers
         self.written = 0  # in batches
         self.batches: list[pa.RecordBatch] = []
-        self.file = None if path is None else pa.OSFile(str(path), "wb")  # unbuffered: a write goes to the system
-        self.writer = None if path is None else pa.ipc.new_stream(self.file, self.schema)
-        if self.writer is not None:  # the schema is written with the first batch: be readable from the start
+        self.file: Any = None
+        self.writer: Any = None
+        if path is not None and mark is not None:
+            self.written, size = mark
+            os.truncate(path, size)
+            self.file = pa.OSFile(str(path), "ab")
+            self.writer = _Tail(self.file)
+        elif path is not None:
+            self.file = pa.OSFile(str(path), "wb")  # unbuffered: a write goes to the system
+            self.writer = pa.ipc.new_stream(self.file, self.schema)
+            # the schema is written with the first batch: be readable from the start
             self.writer.write_batch(pa.RecordBatch.from_pylist([], self.schema))
 
     def ready(self, columns: Mapping[str, Any]) -> tuple[list[Any], int]:
@@ -234,6 +264,10 @@ class Recorder:
     flush_seconds
         What was logged longer ago than this is written at the next `log`, whatever its table. A batch that has been
         written is acknowledged: it survives ``kill -9``.
+    marks
+        Where the tables of this folder are to go on, by table: what `mark` returned. None: there are none yet.
+    keep
+        Whether the streams stay beside the finished tables until `release`.
 
     Raises
     ------
@@ -244,25 +278,41 @@ class Recorder:
     --------
     >>> recorder = Recorder(None)
     >>> recorder.log("consensus", tick=np.arange(3), submitted=5, ordered=5, pending=0, expired=0,
-    ...              latency_p50_s=0.0, latency_p95_s=0.0)
+    ...              latency_p50_s=0.0, latency_p95_s=0.0, events=0, rounds=0, coins=0, forks=0)
     >>> recorder.finish()
     >>> recorder.arrow("consensus")["tick"].to_pylist()
     [0, 1, 2]
     """
 
-    def __init__(self, folder: Path | None, batch_rows: int = 50_000, flush_seconds: float = 2.0) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        batch_rows: int = 50_000,
+        flush_seconds: float = 2.0,
+        *,
+        marks: Mapping[str, tuple[int, int]] | None = None,
+        keep: bool = False,
+    ) -> None:
         if batch_rows < 1:
             raise ValueError(f"batch_rows must be >= 1, got {batch_rows}")
         self.folder = None if folder is None else Path(folder)
         self.flush_seconds = flush_seconds
+        self.keep = keep
         self._sinks: dict[str, _Sink] = {}
         self._open = True
         self._due = time.monotonic() + flush_seconds
-        made = [] if self.folder is None else claim_folder(self.folder, TABLE_FILES)
+        made = [] if self.folder is None or marks is not None else claim_folder(self.folder, TABLE_FILES)
+        if marks is not None and marks.keys() != TABLES.keys():
+            odd = min(marks.keys() ^ TABLES.keys())
+            raise ResultsError(f"tables of {folder} must be those of this version, got a difference in {odd!r}")
         try:
             for name, table in TABLES.items():
-                self._sinks[name] = _Sink(table, batch_rows, self._path(name, STREAM_SUFFIX))
+                mark = None if marks is None else marks[name]
+                self._sinks[name] = _Sink(table, batch_rows, self._path(name, STREAM_SUFFIX), mark)
         except OSError as error:
+            if marks is not None:  # what was there stays
+                self._close()
+                raise unwritable(self.folder or "", error) from error
             self._drop()
             release_folders(made)
             raise unwritable(self.folder or "", error) from error
@@ -325,6 +375,13 @@ class Recorder:
             self._flush(sink)
         self._due = time.monotonic() + self.flush_seconds
 
+    def mark(self) -> dict[str, tuple[int, int]]:
+        """Write everything logged so far; return how far each table has come: rows, and bytes of its stream."""
+        self.flush()
+        return {
+            name: (sink.written, 0 if sink.file is None else sink.file.tell()) for name, sink in self._sinks.items()
+        }
+
     @property
     def rows(self) -> dict[str, int]:
         """Rows acknowledged, by table: in batches that have been written (or kept, without a folder)."""
@@ -350,7 +407,14 @@ class Recorder:
                 sink.batches = files.sorted_table(self._gather(sink)).to_batches()
             elif stream.exists():
                 files.write_parquet(path, sink.schema, functools.partial(files.read_stream, stream), sink.written)
-                stream.unlink()
+                if not self.keep:
+                    stream.unlink()
+
+    def release(self) -> None:
+        """Remove the streams that `finish` has kept."""
+        for name in self._sinks:
+            if (stream := self._path(name, STREAM_SUFFIX)) is not None:
+                stream.unlink(missing_ok=True)
 
     def abort(self) -> None:
         """Write what is buffered and close every table as it is; the streams stay and can be read."""

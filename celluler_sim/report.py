@@ -15,11 +15,14 @@ from celluler_sim.analysis.figures import FIGURES, SECTIONS, human, trace_pairs
 from celluler_sim.analysis.plots import CAPTIONS, PLOTS
 from celluler_sim.analysis.plots_compare import all_runs, fact_cells, relative_change
 from celluler_sim.analysis.plots_ordering import idle as ordering_idle
+from celluler_sim.analysis.plots_pools import idle as pools_idle
+from celluler_sim.analysis.plots_training import idle as training_idle
 from celluler_sim.analysis.reading import RunLike
 from celluler_sim.analysis.summary import summarise
 from celluler_sim.errors import ResultsError
 from celluler_sim.run_folder import to_yaml, unwritable, write_text
 from celluler_sim.tables import TABLES
+from celluler_sim.trust import fresh_file, within
 
 DPI = 140
 TILES = (
@@ -64,7 +67,7 @@ def write_report(run: RunLike, folder: Path | str | None = None) -> Path:
         raise ResultsError("report folder must be given for a run held in memory, got None; pass folder=...")
     images = {name: PLOTS[name](run).png(DPI) for name in worth_drawing(run)}
     try:
-        (home / "figures").mkdir(parents=True, exist_ok=True)
+        within(home, home / "figures").mkdir(parents=True, exist_ok=True)
         for name, image in images.items():
             _replace(home / "figures" / f"{name}.png", image)
     except OSError as error:
@@ -77,14 +80,15 @@ def write_report(run: RunLike, folder: Path | str | None = None) -> Path:
 def _replace(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
+    with fresh_file(partial) as file:
+        file.write(content)
     os.replace(partial, path)  # noqa: PTH105
 
 
 def worth_drawing(run: RunLike) -> list[str]:
     """Return the names of the plots that have something to say about this run, in reading order."""
     idle = {"variants": not run.variants, "trace_facts": not any(partner for _, partner in trace_pairs(run.summary))}
-    idle |= ordering_idle(run)
+    idle |= ordering_idle(run) | pools_idle(run) | training_idle(run)
     return [name for name in PLOTS if not idle.get(name)]
 
 

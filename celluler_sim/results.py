@@ -35,6 +35,7 @@ from celluler_sim.run_folder import (
     unwritable,
     write_text,
 )
+from celluler_sim.trust import load_yaml, read_text, within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +106,7 @@ class Tables(Mapping[str, "pd.DataFrame"]):
             return self._source.arrow(name) if what == "table" else _units(self._source.schema(name))
         for suffix in (PARQUET_SUFFIX, STREAM_SUFFIX, PARQUET_SUFFIX):
             with suppress(FileNotFoundError):  # a run that ends meanwhile replaces its stream by the Parquet file
-                return _READERS[suffix, what](self._source / f"{name}{suffix}")
+                return _READERS[suffix, what](within(self._source, self._source / f"{name}{suffix}"))
         raise ResultsError(f"table {name} of {self._source} must be a file, got none any more; load the run again")
 
     def _names(self) -> list[str]:
@@ -157,12 +158,9 @@ def _whole(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
 
 @_whole
 def _parquet_table(path: Path) -> pa.Table:
-    import pyarrow.parquet as pq
+    from celluler_sim.foreign_tables import read_parquet
 
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        table = file.read().combine_chunks()
-    table.validate(full=True)
-    return table
+    return read_parquet(path)
 
 
 @_whole
@@ -174,9 +172,10 @@ def _parquet_units(path: Path) -> dict[str, str]:
 
 @_whole
 def _stream_table(path: Path) -> pa.Table:
-    from celluler_sim.table_files import read_stream, sorted_table, stream_schema
+    from celluler_sim.foreign_tables import read_arrow_stream
+    from celluler_sim.table_files import sorted_table
 
-    return sorted_table(_arrow().Table.from_batches(read_stream(path), stream_schema(path)))
+    return sorted_table(read_arrow_stream(path))
 
 
 @_whole
@@ -353,13 +352,13 @@ def load_run(folder: Path | str) -> Run:
         raise ResultsError(f"results folder {folder} must exist, got nothing there; check the path")
     if not (folder / MANIFEST).is_file():
         raise ResultsError(f"results folder {folder} must hold a run, got no {MANIFEST}; name the folder of one run")
-    variants = sorted(path.parent for path in folder.glob(f"{VARIANTS}/*/{MANIFEST}"))
+    variants = sorted(within(folder, path.parent) for path in folder.glob(f"{VARIANTS}/*/{MANIFEST}"))
     return _load(folder, {path.name: _load(path, {}) for path in variants})
 
 
 def _load(folder: Path, variants: Mapping[str, Run]) -> Run:
     return Run(
-        config=_mapping(folder / SCENARIO, yaml.safe_load),
+        config=_mapping(folder / SCENARIO, load_yaml),
         manifest=_mapping(folder / MANIFEST, json.loads),
         summary=_mapping(folder / SUMMARY, json.loads) if (folder / SUMMARY).exists() else {},
         source=folder,
@@ -370,7 +369,9 @@ def _load(folder: Path, variants: Mapping[str, Run]) -> Run:
 def _mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     """Return the mapping that a file holds, or raise `ResultsError` naming it."""
     try:
-        found = parse(path.read_text("utf-8"))
+        found = parse(read_text(within(path.parent, path)))
+    except ResultsError:
+        raise
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise damaged(path, one_line(error)) from error
     if not isinstance(found, dict):

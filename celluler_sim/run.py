@@ -126,7 +126,8 @@ def carry_on(
     manifest = (home and home.manifest) or Manifest.begin(config, seed=scenario.seed, replicate=scenario.replicate)
     manifest.begun -= before
     with recorder:
-        seconds = before + _step_to_end(scenario, economy, recorder, home, progress=progress, before=before, watch=watch)
+        stepped = _step_to_end(scenario, economy, recorder, home, progress=progress, before=before, watch=watch)
+    seconds = before + stepped
     run = Run(config=config, manifest={}, summary={}, source=recorder if home is None else home.path)
     run.summary.update(_summary(run, economy, seconds, ticks))
     if home is not None:

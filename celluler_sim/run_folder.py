@@ -4,6 +4,7 @@
 ``manifest.json``   versions, seed, roots of the random streams, hash of the configuration, duration, outcome
 ``summary.json``    the run's figures; a figure that is not a number is null
 ``<table>.parquet`` one file a table, ``<table>.arrows`` while the run goes on
+``checkpoints/``    the state after the last ticks that were kept, where ``checkpoint_every`` asks for it
 ``variants/<name>`` the same world under other rules, each a run folder itself
 """
 
@@ -15,9 +16,10 @@ import json
 import math
 import os
 import platform
+import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +33,7 @@ import yaml  # type: ignore[import-untyped]
 
 from celluler_sim.errors import CellulerError, ResultsError
 from celluler_sim.tables import TABLES
+from celluler_sim.trust import fresh_file, read_text, within
 
 if TYPE_CHECKING:
     from celluler_sim.recorder import Recorder
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 STREAM_SUFFIX = ".arrows"
 PARQUET_SUFFIX = ".parquet"
 MANIFEST, SCENARIO, SUMMARY, VARIANTS = "manifest.json", "scenario.yaml", "summary.json", "variants"
+CHECKPOINTS, LOCK = "checkpoints", ".lock"
 TABLE_FILES = tuple(name + suffix for name in TABLES for suffix in (PARQUET_SUFFIX, STREAM_SUFFIX))
 LIBRARIES = ("mesa", "numpy", "pandas", "pyarrow", "numba", "scipy", "hydra-core")
 
@@ -95,7 +99,8 @@ def write_text(path: Path, text: str) -> None:
     """
     partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
+        with fresh_file(partial) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
         os.replace(partial, path)  # noqa: PTH105
     except OSError as error:
         with suppress(OSError):
@@ -130,7 +135,7 @@ def claim_folder(path: Path, refused: Sequence[str]) -> list[Path]:
     except OSError as error:
         release_folders(made)
         raise unwritable(path, error) from error
-    if held := [name for name in refused if (path / name).exists()]:
+    if held := [name for name in refused if os.path.lexists(path / name)]:
         raise ResultsError(f"results folder {path} must not hold a run, got {held[0]}; choose another or remove it")
     return made
 
@@ -183,6 +188,7 @@ class Manifest:
             "duration_s": None,
             "config_sha256": hashlib.sha256(to_yaml(config).encode()).hexdigest(),
             "versions": versions(),
+            "plugins": plain(config.get("plugins") or []),
             "streams": {},
         }
         manifest = cls(entries)
@@ -229,7 +235,9 @@ class RunFolder:
     def __init__(self, path: Path, made: Sequence[Path] = ()) -> None:
         self.path = path
         self.manifest: Manifest | None = None
+        self.planned: Mapping[str, Mapping[str, Any]] = {}  # configurations of the variants to come, by name
         self._made = tuple(made)
+        self._lock: int | None = None
 
     @classmethod
     def create(cls, path: Path | str) -> RunFolder:
@@ -241,15 +249,94 @@ class RunFolder:
         self, config: Mapping[str, Any], *, seed: int, replicate: int = 0, streams: Mapping[str, int] | None = None
     ) -> None:
         """Write the configuration and a manifest that says the run is going on; see `Manifest.begin`."""
+        self._hold()
         self.manifest = Manifest.begin(config, seed=seed, replicate=replicate, streams=streams)
+        if self.planned:
+            self.manifest.entries["variants"] = {name: to_yaml(config) for name, config in self.planned.items()}
         write_text(self.path / SCENARIO, to_yaml(config))
         self._write_manifest()
 
-    def recorder(self, batch_rows: int = 50_000, flush_seconds: float = 2.0) -> Recorder:
-        """Return a recorder whose tables go to this folder."""
+    @classmethod
+    def reopen(cls, path: Path | str) -> RunFolder:
+        """Take the folder of a run that was stopped; `ResultsError` where it still goes on or cannot be read."""
+        home = cls(Path(path))
+        home._hold()
+        try:
+            entries = json.loads(read_text(within(home.path, home.path / MANIFEST)))
+            home.manifest = Manifest(dict(entries))
+            home.manifest.entries |= {"outcome": "running", "error": None, "finished": None}
+            home.manifest.entries["streams"] = dict(entries["streams"])
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            home._let_go()
+            raise ResultsError(f"{home.path / MANIFEST} must be a run's manifest, got {one_line(error)}") from error
+        return home
+
+    def note(self, name: str, entry: Any) -> None:
+        """Put an entry into the manifest and write it."""
+        if self.manifest is not None:
+            self.manifest.entries[name] = entry
+        self._write_manifest()
+
+    def _hold(self) -> None:
+        """Make sure that no other process works in this folder, as far as the file system can say.
+
+        The lock is this process's alone: the system lifts it when the process ends, however it ends, and children
+        do not have it.
+        """
+        if self._lock is not None or os.name != "posix":
+            return
+        import fcntl
+
+        busy = False
+        with suppress(OSError):  # a file system without locks
+            self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            try:
+                fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                busy = True
+        if busy:
+            os.close(self._lock or 0)
+            self._lock = None
+            raise ResultsError(f"results folder {self.path} must be idle, got one whose run goes on; wait for its end")
+
+    def _let_go(self) -> None:
+        """Let others work in this folder."""
+        if self._lock is not None:
+            (self.path / LOCK).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    def recorder(self, batch_rows: int = 50_000, flush_seconds: float = 2.0, *, keep: bool = False) -> Recorder:
+        """Return a recorder whose tables go to this folder; its streams stay until `Recorder.release` with ``keep``."""
         from celluler_sim.recorder import Recorder
 
-        return Recorder(self.path, batch_rows, flush_seconds)
+        return Recorder(self.path, batch_rows, flush_seconds, keep=keep)
+
+    def recorder_from(self, marks: Mapping[str, tuple[int, int]]) -> Recorder:
+        """Return a recorder whose tables go on in this folder where `Recorder.mark` says."""
+        from celluler_sim.recorder import Recorder
+
+        for name in TABLES:
+            within(self.path, self.path / f"{name}{STREAM_SUFFIX}")
+        self._remove(name for name in TABLE_FILES if name.endswith(PARQUET_SUFFIX))
+        return Recorder(self.path, marks=marks, keep=True)
+
+    def clear_tables(self) -> None:
+        """Remove the tables and checkpoints of a run that begins anew."""
+        self._remove(TABLE_FILES)
+        self._remove_checkpoints()
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            with suppress(OSError):
+                (self.path / name).unlink()
+
+    def _remove_checkpoints(self) -> None:
+        place = self.path / CHECKPOINTS
+        if place.is_symlink():
+            place.unlink()
+        elif place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
 
     def variant(self, name: str) -> RunFolder:
         """Return a new folder for the same world under other rules."""
@@ -270,9 +357,9 @@ class RunFolder:
         """Remove this folder as if the run had never been: its files, its variants, and the folders `create` made."""
         for variant in (self.path / VARIANTS).glob("*"):
             RunFolder(variant, [variant]).discard()
-        for name in (MANIFEST, SCENARIO, SUMMARY, *TABLE_FILES):
-            with suppress(OSError):
-                (self.path / name).unlink()
+        self._remove((MANIFEST, SCENARIO, SUMMARY, *TABLE_FILES))
+        self._remove_checkpoints()
+        self._let_go()
         release_folders([self.path / VARIANTS, *self._made])
 
     def _end(self, error: BaseException | None, streams: Mapping[str, int] | None) -> None:
@@ -281,6 +368,7 @@ class RunFolder:
         self.manifest.add_streams(streams or {})
         self.manifest.end(error)
         self._write_manifest()
+        self._let_go()
 
     def _write_manifest(self) -> None:
         if self.manifest is not None:

@@ -12,19 +12,25 @@ from typing import Any, Literal, cast
 from omegaconf import OmegaConf
 
 from celluler_sim.agents.config import ConsumerConfig, ProviderConfig
+from celluler_sim.audit.config import AuditRules, Claim, Disturbance
 from celluler_sim.conf import choices, composition, files
 from celluler_sim.conf.choices import import_mechanisms
 from celluler_sim.conf.overrides import with_variant
 from celluler_sim.config_build import build, did_you_mean, keys, show, to_mapping, unknown_key
 from celluler_sim.consensus.base import Consensus
 from celluler_sim.errors import ScenarioError, require
+from celluler_sim.experiments.config import SensitivityConfig
+from celluler_sim.experiments.executors import ExecutorRule
 from celluler_sim.mechanisms.base import Allocation, Pricing, registered
 from celluler_sim.workloads.base import Workload
 
 __all__ = ["AgentsConfig", "MarketRules", "RecordRules", "Scenario", "Source", "compose", "import_mechanisms"]
 
 NO_KEY: Mapping[str, bool] = {"key": False}
-PRESENTATION = ("name", "description", "results_dir", "progress", "variants")  # do not change what a run computes
+PRESENTATION = (
+    "name", "description", "results_dir", "progress", "variants", "checkpoint_every", "executor", "together",
+    "sensitivity", "claims", "audit",
+)  # do not change what a run computes  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +97,13 @@ class Scenario:
     description: str = ""  # one line
     seed: int = 1  # root of every random stream
     replicate: int = 0  # number of the random world: same number, same world, whatever the rules
+    replicates: int = 1  # worlds to run, numbered from `replicate`; of several, figures are kept and no tables
+    until_width: dict[str, float] = field(default_factory=dict)  # figure: 95 % interval narrow enough to stop early
+    replicate_tables: bool = False  # whether every replicate's tables are kept as well
+    worlds: Literal["distinct", "common"] = (
+        "distinct"  # of a sweep's jobs with replicates: each its own, or all the same
+    )
+    together: tuple[str, ...] = ()  # keys of a sweep whose values go pairwise instead of in every combination
     ticks: int = 1440  # length of the run
     tick_seconds: float = 60.0  # length of a tick, s
     results_dir: str = "results"  # folder under which runs are kept
@@ -98,7 +111,12 @@ class Scenario:
     market: MarketRules = field(default_factory=MarketRules)
     agents: AgentsConfig = field(default_factory=AgentsConfig)
     record: RecordRules = field(default_factory=RecordRules)
+    checkpoint_every: int = 0  # ticks between two checkpoints, from which `resume` and `branch` go on; 0: never
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)  # name: overrides; run on the same world
+    sensitivity: SensitivityConfig = field(default_factory=SensitivityConfig)
+    claims: dict[str, Claim] = field(default_factory=dict)  # name: conclusion; `audit` puts them to the test
+    audit: AuditRules = field(default_factory=AuditRules)
+    disturb: Disturbance = field(default_factory=Disturbance)
     plugins: tuple[str, ...] = ()  # modules imported before mechanisms are looked up
     mechanisms: Mapping[str, Any] = field(default_factory=dict, metadata=NO_KEY)
     source: Source = field(default_factory=Source, metadata=NO_KEY, compare=False, repr=False)
@@ -107,7 +125,11 @@ class Scenario:
         """Check ranges and names."""
         require("seed", self.seed, at_least=0)
         require("replicate", self.replicate, at_least=0)
+        require("replicates", self.replicates, at_least=1)
+        for name, width in self.until_width.items():
+            require(f"until_width.{name}", width, above=0)
         require("ticks", self.ticks, at_least=1)
+        require("checkpoint_every", self.checkpoint_every, at_least=0)
         require("tick_seconds", self.tick_seconds, above=0, unit="s")
         for key, name in (("name", self.name), *((f"variants.{name}", name) for name in self.variants)):
             if not files.NAME.fullmatch(name):
@@ -181,6 +203,11 @@ class Scenario:
     def consensus(self) -> Consensus:
         """The rule that orders transactions."""
         return cast("Consensus", self.mechanisms["consensus"])
+
+    @property
+    def executor(self) -> ExecutorRule:
+        """Where replicates run."""
+        return cast("ExecutorRule", self.mechanisms["executor"])
 
     @property
     def workload(self) -> Workload:

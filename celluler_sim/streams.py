@@ -22,6 +22,18 @@ _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
 
 
+REPLICATE_STEP = 1 << 32  # replicate i of seed s is the same world as seed s + i * 2^32
+
+
+def world_number(seed: int, replicate: int) -> int:
+    """Return the one number that names a random world: a seed that gives it by itself, with replicate 0.
+
+    >>> Streams(1, 3).key("demand") == Streams(world_number(1, 3)).key("demand")
+    True
+    """
+    return seed + replicate * REPLICATE_STEP
+
+
 def mix64(key: int, slots: npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
     """Return the SplitMix64 output at position ``slots + 1`` of the stream that starts at ``key``.
 
@@ -81,7 +93,8 @@ class Streams:
         """Return the 64-bit root of decision ``name`` at ``tick``."""
         if tick and name not in self.roots:
             self.roots[name] = self.key(name)
-        text = f"{self.seed}/{self.replicate}/{name}/{tick}".encode()
+        replicate, seed = divmod(world_number(self.seed, self.replicate), REPLICATE_STEP)
+        text = f"{seed}/{replicate}/{name}/{tick}".encode()
         root = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
         if not tick:
             self.roots[name] = root

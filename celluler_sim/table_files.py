@@ -97,6 +97,8 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Callable[[], Batches],
     scratch = path.with_name(path.name + ".sorting")
     key = key_of(schema)
     try:
+        for leftover in (partial, scratch):
+            leftover.unlink(missing_ok=True)  # a link there must not be written through
         source = batches() if is_sorted(batches(), key) else _external_sort(batches(), schema, key, scratch)
         _refuse_loss(path, rows, _encode(partial, schema, source))
         os.replace(partial, path)  # noqa: PTH105

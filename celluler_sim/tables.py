@@ -406,6 +406,20 @@ propensity|float64|share|its chance to cheat on a delivery
 """,
 )
 
+RINGS = _table(
+    "rings",
+    "one row per ring of colluding providers and period",
+    "period ring",
+    """
+period|int64||number of the period, from 0
+ring|int64||number of the ring
+members|int64||how many it has
+profit_prana|float64|PRANA|price less energy of what its members sold in the period
+agreed|bool||its members had agreed on asks
+holds|bool||nobody undercuts from the next period on
+""",
+)
+
 PROPOSALS = _table(
     "proposals",
     "one row per proposal that was refused, counted, expired or is still open at the end",
@@ -453,6 +467,6 @@ TABLES: dict[str, Table] = {
     for t in (
         MARKETS, JOBS, FILLS, TRANSACTIONS, TRANSFERS, AGENTS, BOOK, CONSENSUS, POOLS, POOL_MEMBERS, POOL_MOVES,
         TRAININGS, VALIDATIONS, DATASETS, PROVISIONS,
-        DELIVERIES, PENALTIES, REPUTATION, PROPOSALS, VOTES,
+        DELIVERIES, PENALTIES, REPUTATION, RINGS, PROPOSALS, VOTES,
     )
 }  # fmt: skip

@@ -321,7 +321,7 @@ def test_a_rule_that_goes_wrong_in_a_variant(home, capsys):
     """The main run has finished and stays; of the variant nothing is left."""
     variant = "variants: {bad: ['pricing=odd', 'pricing.how=not_a_number']}"
     (home / "contest.yaml").write_text(f"plugins: [odd]\nticks: 3\nagents: {{consumers: {{count: 30}}}}\n{variant}\n")
-    line = refused_after_output(capsys, "scenario=./contest.yaml")
+    line = refused_after_output(capsys, "scenario=./contest.yaml", "plugins=[odd]")
     assert line == f"{PRICES['not_a_number']}0"
     [manifest] = Path("results").rglob("manifest.json")
     assert json.loads(manifest.read_text())["outcome"] == "finished"

@@ -15,9 +15,11 @@ from celluler_sim.tables import TABLES
 from tests.economies import economy, run
 
 VARIANTS = "variants={best: ['allocation=welfare'], dominant: ['allocation=drf', 'pricing=posted']}"
+FORKS = "consensus.faults=[{kind: equivocation, members: [0, 1], start_s: 30, end_s: 200}]"
 WORLDS = [
     ("compute_congestion", ["ticks=12", "record.agents_every=5", "agents.consumers.jobs_per_day=200"]),
     ("price_cycle", ["ticks=6", "agents.providers.count=20", "agents.consumers.count=200", VARIANTS]),
+    ("byzantine_validators", ["ticks=5", "consensus.epoch_seconds=120", FORKS, "variants={}"]),
 ]
 AGAIN = """
 import sys
@@ -35,7 +37,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def test_same_seed_same_bytes_in_one_process_and_in_two(tmp_path: Path):
-    """Every table of two scenarios, one with two variants: run twice here, once in another process, and with seed 6."""
+    """Every table of three scenarios, variants and forks among them: twice here, once in another process, seed 6."""
     folders = [[str(tmp_path / f"{when}{k}") for k in range(len(WORLDS))] for when in ("here", "again", "there")]
     for now in folders[:2]:
         for (name, overrides), folder in zip(WORLDS, now, strict=True):
@@ -43,7 +45,7 @@ def test_same_seed_same_bytes_in_one_process_and_in_two(tmp_path: Path):
     subprocess.run([sys.executable, "-c", AGAIN, *folders[2]], check=True, cwd=Path(__file__).parents[1])
     here, again, there = ([hashes(Path(folder)) for folder in now] for now in folders)
     assert here == again == there
-    variants = [0, 2]
+    variants = [0, 2, 0]
     assert [len(found) for found in here] == [len(TABLES) * (1 + n) for n in variants]
     other = simulate(WORLDS[0][0], WORLDS[0][1], seed=6, folder=tmp_path / "other")
     assert other.folder is not None

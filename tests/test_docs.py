@@ -20,7 +20,7 @@ from celluler_sim.scenario import Scenario
 from tests import docs_runner
 
 ROOT = Path(__file__).parents[1]
-RUNNABLE = ["README.md", "CONTRIBUTING.md", "docs/tutorial.md", "docs/how-to.md"]
+RUNNABLE = ["README.md", "CONTRIBUTING.md", "docs/tutorial.md", "docs/how-to.md", "docs/experiments.md"]
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "results").glob("*.md")]

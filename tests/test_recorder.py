@@ -42,6 +42,7 @@ class Exact:
 def consensus(tick: Any, submitted: Any = 0) -> dict[str, Any]:
     """Columns of the table `consensus`."""
     zeros = {"ordered": 0, "pending": 0, "expired": 0, "latency_p50_s": 0.0, "latency_p95_s": np.nan}
+    zeros |= dict.fromkeys(("events", "rounds", "coins", "forks"), 0)
     return {"tick": tick, "submitted": submitted, **zeros}
 
 

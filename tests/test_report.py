@@ -17,7 +17,9 @@ from celluler_sim.tables import TABLES
 from tests.analysis.fake_run import FakeRun, empty_tables, fake_run, hand_made
 
 PIXEL = b"\x89PNG"
-SILENT = {"hashgraph", "finality", "fairness", "extracted"}  # the run here has no consensus to speak of
+SILENT = {  # the run here has no consensus and no pools to speak of
+    "hashgraph", "consensus", "finality", "members", "fairness", "extracted", "pool_shares", "pool_membership",
+}  # fmt: skip
 VOID = {"meta", "img", "br", "hr", "link"}
 
 

@@ -99,6 +99,33 @@ overstated_caught_share|overstatements caught|share|the same for good, after dis
 honest_refused_share|true claims refused|share|true claims that the first panel refused: its false alarms
 honest_caught_share|true claims lost|share|the same for good, after disputes
 disputed_share|results disputed|share|models whose refusal was disputed, of all judged
+# Trust
+fraud_share|deliveries that were frauds|share|of all deliveries, those of which something was missing on purpose
+fraud_loss_prana|lost to fraud|PRANA|paid for work that was not done
+fraud_loss_share|lost to fraud, share|share|the same over the price of all deliveries
+withheld_prana|withheld from providers|PRANA|price of deliveries that was not paid: seen or found missing, and compensation
+checks_prana|spent on checks|PRANA|what looking at deliveries cost
+slashed_prana|slashed from bonds|PRANA|fines, and what accusations and breaches cost
+detection_precision|accusations that were right|share|cheats among providers accused, those acquitted left out
+detection_recall|cheats accused|share|of providers that cheated, those accused at least once
+false_alarm_share|honest providers accused|share|of the honest, those accused for good
+detection_delay_s|time to an accusation|s|from a cheat's first fraud, mean over cheats accused
+reputation_auc|reputation tells cheats apart|index|chance that a cheat's reputation at the end is below an honest provider's, of those that have delivered: 0.5 by luck
+cheats_admitted_share|cheats let in|share|of the cheats, those let into the market at the end
+honest_admitted_share|honest providers let in|share|of the honest, the same
+cheating_propensity|readiness to cheat|share|chance that a cheat cheats on a delivery, mean at the end
+mean_latency_ms|latency|ms|mean time to an answer, over deliveries
+breaches|breaches of service|breaches|of the quality of service agreed
+rings_holding_share|rings that hold|share|of colluding rings, those that had not broken by the end
+# Governance
+proposals_executed|proposals executed|proposals|passed and put into force
+proposals_refused|proposals refused|proposals|invalid when they were submitted
+mean_turnout|turnout|share|weight that took part in a vote, mean over counts
+mean_approval|approval|share|yes over yes and no, mean over counts
+bribes_prana|paid for votes|PRANA|to voters whose vote was bought
+largest_stake_share|largest stake|share|of all stake, at the first count
+largest_power_share|power of the strongest voter|share|its normalised Banzhaf index, at the first count
+nakamoto_votes|voters for a majority|voters|fewest that hold more than half of the stake
 # Size
 n_providers_start|providers at the start|providers|active in the first tick
 n_providers_end|providers at the end|providers|active in the last tick

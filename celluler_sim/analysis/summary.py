@@ -23,12 +23,14 @@ from celluler_sim.analysis.reading import (
 )
 from celluler_sim.analysis.training import TABLES as TRAINING_TABLES
 from celluler_sim.analysis.training import training_figures
+from celluler_sim.analysis.trust import TABLES as TRUST_TABLES
+from celluler_sim.analysis.trust import governance_figures, trust_figures
 
 __all__ = ["FIGURES", "format_table", "served_share_by_consumer", "summarise"]
 
 Figures = dict[str, float | None]
 
-USED = ("markets", "jobs", "fills", "agents", "transactions", "pools", "pool_members", "pool_moves", *TRAINING_TABLES)
+USED = ("markets", "jobs", "fills", "agents", "transactions", "pools", "pool_members", "pool_moves", *TRAINING_TABLES, *TRUST_TABLES)
 
 
 def summarise(tables: Tables, config: Mapping[str, Any], facts: Mapping[str, float] | None = None) -> Figures:
@@ -51,7 +53,7 @@ def summarise(tables: Tables, config: Mapping[str, Any], facts: Mapping[str, flo
     tables = {name: tables[name] for name in USED if name in tables}  # reading a table may copy it
     found = _price(tables) | _use(tables) | _service(tables) | _waits(tables, config) | _times(tables, config)
     found |= _welfare(tables) | _distribution(tables, config) | ordering_figures(tables) | _size(tables)
-    found |= pool_figures(tables) | training_figures(tables)
+    found |= pool_figures(tables) | training_figures(tables) | trust_figures(tables, config) | governance_figures(tables)
     figures = {name: _clean(found[name]) for name in FIGURES if name in found}
     return figures | {f"trace_{name}": _clean(value) for name, value in (facts or {}).items()}
 

@@ -104,7 +104,7 @@ def audit(
     claims = _chosen("claims", setup.claims, only)
     wanted = list(_chosen("changes", CHANGES, changes))
     for name, claim in claims.items():
-        _check_figure(name, claim)
+        _check_claim(name, claim, setup)
     n = replicates or setup.audit.replicates
     ways = conditions(setup, wanted)
     plan = list(settings(claims, ways))
@@ -127,9 +127,11 @@ def _chosen(what: str, known: Mapping[str, Any], names: Sequence[str]) -> dict[s
     return {name: entry for name, entry in known.items() if not names or name in names}
 
 
-def _check_figure(name: str, claim: Claim) -> None:
+def _check_claim(name: str, claim: Claim, setup: Scenario) -> None:
     from celluler_sim.analysis.figures import FIGURES
 
+    for variant in {claim.variant, claim.minus} - {"", BASE, *setup.variants}:
+        raise ScenarioError(f"claims.{name} must name one of {', '.join([BASE, *setup.variants])}; got {variant}")
     if claim.metric not in FIGURES:
         raise ScenarioError(f"claims.{name}.metric must be a figure of the summary, got {claim.metric}")
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from celluler_sim.cli import VERBS
@@ -21,8 +23,22 @@ from celluler_sim.cli.messages import complain
 from celluler_sim.conf import composition
 from celluler_sim.conf.overrides import Request, prepare
 from celluler_sim.config_build import did_you_mean, show
-from celluler_sim.errors import ScenarioError
-from celluler_sim.run_folder import claim_folder, release_folders
+from celluler_sim.errors import ResultsError, ScenarioError
+from celluler_sim.experiments.replicates import check_widths
+from celluler_sim.experiments.schedule import kept_open
+from celluler_sim.experiments.sweep import complete, make_room, worlds_of
+from celluler_sim.experiments.sweep_plan import (
+    PLAN,
+    RECORDS,
+    Plan,
+    folder_name,
+    paired_up,
+    planned,
+    read_plan,
+    record,
+    records,
+)
+from celluler_sim.run_folder import claim_folder, one_line, release_folders
 from celluler_sim.scenario import Scenario, compose
 
 SWEEP_FILE = "multirun.yaml"  # what Hydra writes into the folder of a sweep
@@ -37,6 +53,8 @@ class Session:
     failed: int = 0
     folder: Path | None = None  # of the job that runs, or ran last
     made: list[Path] = field(default_factory=list)  # folders that were not there before, inmost first
+    plan: Plan | None = None  # of a sweep
+    sweep: Path = field(default_factory=Path)  # folder of a sweep
 
 
 _session = Session()
@@ -59,8 +77,14 @@ def run(arguments: Sequence[str]) -> int:
     request = prepare(options.overrides, Scenario)  # anew: each job composed has told Hydra of its own scenario only
     flags = [argument for argument in arguments if argument not in options.overrides]
     try:
-        with _hydra_arguments([*flags, *request.texts, *_folder_names(request)]), composition.one_line_errors():
+        with (
+            _hydra_arguments([*flags, *request.texts, *_folder_names(request)]),
+            _pairwise(_session.plan),
+            one_line_errors(),
+            kept_open(),
+        ):
             _job()
+        _finish_sweep()
     finally:
         _tidy()
     return int(_session.failed > 0)
@@ -96,14 +120,64 @@ def _check(request: Request) -> None:
     """Compose every job with its variants and make sure that results can be written, before anything starts."""
     scenarios = {}
     folder = ""
-    for key, texts in composition.jobs(request) if _session.many else [(tuple(request.task_texts), request.given)]:
-        composed = composition.compose(texts, Scenario)
+    jobs = _jobs(request) if _session.many else [(tuple(request.task_texts), request.given)]
+    for key, texts in jobs:
+        with one_line_errors():
+            composed = composition.compose(texts, Scenario)
         scenarios[key] = Scenario.composed(composed.mapping, texts)
         for name in scenarios[key].variants:
             scenarios[key].variant(name)
+        check_widths(scenarios[key].until_width)
         folder = folder or (composed.sweep_folder if _session.many else composed.folder)
     _session.scenarios = scenarios
     _session.made = claim_folder(Path(folder).parent, ())
+    if _session.many:
+        varied = [o.key_or_group for o in request.sweeps]
+        _session.plan = planned(jobs, [scenarios[key] for key, _ in jobs], varied)
+        _session.sweep = Path(folder).absolute()
+        _session.made = [*claim_folder(_session.sweep, ()), *_session.made]
+        _session.plan.write(_session.sweep)
+
+
+def _jobs(request: Request) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return the jobs of a sweep; where some keys go together, those of the combinations that remain."""
+    jobs = composition.jobs(request)
+    together = [o.value() for o in request.overrides if o.key_or_group == "together"]
+    keys = [str(key) for key in together[-1]] if together and isinstance(together[-1], list) else []
+    return [jobs[i] for i in paired_up([key for key, _ in jobs], request.sweeps, keys)]
+
+
+@contextmanager
+def _pairwise(plan: Plan | None) -> Iterator[None]:
+    """Let Hydra run the jobs of the plan and no others: its own sweeper knows nothing but every combination."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    split = BasicSweeper.split_arguments
+
+    def chosen(*arguments: Any, **options: Any) -> list[list[list[str]]]:
+        wanted = {job.overrides for job in plan.jobs} if plan is not None else set()
+        return [[job for job in batch if tuple(job) in wanted] for batch in split(*arguments, **options)]
+
+    if plan is not None:
+        BasicSweeper.split_arguments = staticmethod(chosen)
+    try:
+        yield
+    finally:
+        BasicSweeper.split_arguments = staticmethod(split)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Say how a launcher is installed that is not; other errors of Hydra become one line as well."""
+    try:
+        with composition.one_line_errors():
+            yield
+    except ScenarioError as error:
+        missing = re.search(r"Could not find 'hydra/launcher/(joblib|submitit)\w*'", str(error))
+        if missing is None:
+            raise
+        remedy = f"pip install hydra-{missing[1]}-launcher, or leave it out"
+        raise ScenarioError(f"hydra/launcher={missing[1]} is not installed: {remedy}") from error
 
 
 @contextmanager
@@ -126,27 +200,67 @@ def _job(config: DictConfig) -> None:  # noqa: ARG001 - composed and checked alr
     """Run one job. What goes wrong is reported and counted here: a raise would end the jobs after it."""
     settings = HydraConfig.get()
     overrides = tuple(settings.overrides.task)
-    _session.folder = Path(settings.runtime.output_dir)
-    about = ""
+    folder = _session.folder = Path(settings.runtime.output_dir)
+    if settings.mode == RunMode.MULTIRUN:
+        _job_of_sweep(Path(settings.sweep.dir), int(settings.job.num), folder)
+        return
     try:
-        scenario = _session.scenarios.get(overrides) or compose(None, overrides)
-        if _session.many:
-            asked = [text.lstrip("+") for text in scenario.source.overrides if not text.startswith("hydra")]
-            about = f"[{settings.job.num}] {' '.join(asked)}"
-            print(about)
-        simulate(scenario, _session.folder)
-    except Exception as error:
-        if not settings.launcher._target_.endswith("BasicLauncher"):
-            raise  # in another process: nobody would see the count
-        complain(error, f"{about}: " if about else "")
+        simulate(_session.scenarios.get(overrides) or compose(None, overrides), folder)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
+        complain(error)
         _session.failed += 1
     finally:
         with suppress(OSError):  # not empty: what was recorded stays
-            _session.folder.rmdir()
+            folder.rmdir()
+
+
+def _job_of_sweep(sweep: Path, number: int, folder: Path) -> None:
+    """Run one job of a sweep, here or in another process, unless its folder is complete; note what became of it."""
+    plan = _session.plan or read_plan(sweep)
+    job = plan.jobs[number]
+    error = None
+    try:
+        print(f"[{number}] {job.text}", flush=True)
+        scenario = worlds_of(_session.scenarios.get(job.overrides) or compose(None, job.given), job)
+        if complete(folder, scenario):
+            print("complete already")
+        else:
+            make_room(folder, scenario)
+            simulate(scenario, folder)
+    except Exception as exception:  # noqa: BLE001 - a raise would end the jobs after it
+        error = one_line(exception)
+        if _session.plan is not None:  # in another process nobody would see it
+            complain(exception, f"[{number}] {job.text}: ")
+        _session.failed += 1
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+    record(sweep, number, {"folder": folder.name if folder.is_dir() else "", "error": error})
+
+
+def _finish_sweep() -> None:
+    """Put the rows of all jobs into one table; count what failed."""
+    plan, sweep = _session.plan, _session.sweep
+    if plan is None:
+        return
+    noted = records(sweep)
+    if not noted or not any(entry["folder"] for entry in noted.values()):
+        _session.failed += not all(entry["error"] is None for entry in noted.values())
+        return
+    from celluler_sim.experiments.sweep import PAGE, TABLE, failures, finish
+
+    failed = failures(finish(sweep, plan))
+    _session.failed = max(_session.failed, len(failed))
+    print(
+        f"sweep: {_short(sweep / TABLE)}, {_short(sweep / PAGE)}" + (f"; {len(failed)} rows failed" if failed else "")
+    )
 
 
 def simulate(scenario: Scenario, folder: Path) -> None:
-    """Run a scenario into a folder, print its figures, write its report."""
+    """Run a scenario into a folder, print its figures, write its report; with replicates, means and intervals."""
+    if scenario.replicates > 1:
+        _replicate(scenario, folder)
+        return
     from celluler_sim.analysis.figures import format_table
     from celluler_sim.progress import wanted
     from celluler_sim.report import write_report
@@ -154,17 +268,34 @@ def simulate(scenario: Scenario, folder: Path) -> None:
 
     result = run_scenario(scenario, folder, progress=wanted(scenario.progress))
     print(format_table(result.summary))
+    if scenario.plugins:
+        print(f"plugins: {', '.join(scenario.plugins)} (imported: their code has been run)")
     print(f"report: {_short(write_report(result))}")
+
+
+def _replicate(scenario: Scenario, folder: Path) -> None:
+    """Run a scenario's replicates into a folder and print their means with intervals."""
+    from celluler_sim.experiments.page import interval_rows
+    from celluler_sim.experiments.replicates import run_replicates
+    from celluler_sim.progress import wanted
+
+    found = run_replicates(scenario, folder, page=not _session.many, progress=wanted(scenario.progress))
+    head = ("", "mean", "low", "high", "sd", "worlds")
+    for first, *rest in [head, *interval_rows(found.intervals)]:
+        print(f"  {first:<30}" + "".join(f"{cell:>22}" for cell in rest).rstrip())
+    print(f"replicates: {_short(folder if _session.many else folder / 'replicates.html')}")
+    if found.failed:
+        row, n = found.failed[0], len(found.failed)
+        raise ResultsError(f"{n} of {len(found.rows)} replicates failed; number {row['replicate']}: {row['error']}")
 
 
 def _tidy() -> None:
     """Remove what a failure left: folders that are empty, or hold nothing but Hydra's note about the sweep."""
-    if _session.many and _session.folder is not None:
-        sweep = _session.folder.parent
+    if _session.plan is not None:
+        sweep = _session.sweep
         with suppress(OSError):
-            if [path.name for path in sweep.iterdir()] == [SWEEP_FILE]:
-                (sweep / SWEEP_FILE).unlink()
-                sweep.rmdir()
+            if {path.name for path in sweep.iterdir()} <= {SWEEP_FILE, PLAN, RECORDS}:
+                shutil.rmtree(sweep)
     release_folders(_session.made)
 
 
@@ -173,14 +304,16 @@ def _folder_names(request: Request) -> list[str]:
     varied = {o.key_or_group for o in request.sweeps}
     constant = sorted({o.key_or_group for o in request.overrides} - varied)
     names = ",".join(key for key in constant if re.fullmatch(r"[\w.]+", key))
-    return [f"hydra.job.config.override_dirname.exclude_keys=[{names}]"] if _session.many else []
+    if not _session.many:
+        return []
+    folders = [f"hydra.sweep.dir={_quoted(_session.sweep)}"] if _session.plan is not None else []
+    return [f"hydra.job.config.override_dirname.exclude_keys=[{names}]", *folders]
 
 
-def _folder(number: int, overrides: str) -> str:
-    """Return the name of one job's folder in a sweep: its number and what is special about it."""
-    plain = re.sub(r"(^|,)\++", r"\1", overrides).replace("/", "_")
-    slug = re.sub(r"[^\w.=,-]", "", plain)[:100]
-    return f"{number}_{slug}" if slug else str(number)
+def _quoted(path: Path) -> str:
+    """Return a path as a value of an override."""
+    text = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
 
 
 def _short(path: Path) -> Path:
@@ -188,4 +321,4 @@ def _short(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-OmegaConf.register_new_resolver("celluler.folder", _folder, replace=True)
+OmegaConf.register_new_resolver("celluler.folder", folder_name, replace=True)

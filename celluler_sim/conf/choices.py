@@ -18,7 +18,7 @@ from celluler_sim.errors import ScenarioError
 from celluler_sim.mechanisms.base import families as registered_families
 from celluler_sim.mechanisms.base import registered
 
-PACKAGES = ("behaviours", "consensus", "institutions", "mechanisms", "workloads")  # where mechanisms register
+PACKAGES = ("behaviours", "consensus", "experiments", "institutions", "mechanisms", "workloads")  # where mechanisms register
 ENTRY_POINTS = "celluler_sim.mechanisms"
 
 
@@ -47,9 +47,9 @@ def import_mechanisms() -> None:
 
 def import_plugins(modules: Iterable[str]) -> None:
     """Import the modules that a scenario names, from the current folder too; `ScenarioError` where one cannot be."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
     for name in modules:
+        if str(Path.cwd()) not in sys.path:  # only where there is something to import: it makes the folder code
+            sys.path.append(str(Path.cwd()))
         try:
             importlib.import_module(name)
         except Exception as error:

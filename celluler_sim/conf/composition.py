@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import RLock
 from typing import Any
 
@@ -20,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from celluler_sim.conf import choices
 from celluler_sim.conf.overrides import Request, choice, prepare
-from celluler_sim.config_build import defaults, open_tables
+from celluler_sim.config_build import defaults, open_tables, show
 from celluler_sim.errors import ScenarioError
 from celluler_sim.mechanisms.base import registered
 
@@ -58,9 +59,22 @@ def compose(texts: Sequence[str], schema: type) -> Composition:
             folder, sweep_folder = (str(OmegaConf.select(config, f"hydra.{mode}.dir")) for mode in ("run", "sweep"))
             options = {str(k): str(v) for k, v in config.hydra.runtime.choices.items() if k in choices.families()}
             mapping = _plain(config)
+        _keep_inside(mapping, request)
         _drop_foreign(mapping, options, request)
         _replace_tables(mapping, options, request, schema)
         return Composition(mapping, folder, sweep_folder)
+
+
+def _keep_inside(mapping: Mapping[str, Any], request: Request) -> None:
+    """Refuse a results folder elsewhere that only a scenario found by its path asks for: it may be somebody else's."""
+    place = str(mapping.get("results_dir"))
+    leaves = Path(place).is_absolute() or ".." in Path(place).parts or place.startswith("~")
+    told = any(o.key_or_group == "results_dir" for o in request.overrides)
+    if leaves and not told and any(s.by_path for s in request.lineage):
+        raise ScenarioError(
+            f"results_dir of a scenario file must be below the current folder, got {show(place)}; "
+            "give results_dir on the command line as well"
+        )
 
 
 def jobs(request: Request) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:

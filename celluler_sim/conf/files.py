@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -15,9 +15,12 @@ from omegaconf import OmegaConf
 
 from celluler_sim.config_build import did_you_mean, show
 from celluler_sim.errors import ScenarioError
+from celluler_sim.trust import MOST_SCENARIO, check_yaml, read_text
 
 SUFFIXES = (".yaml", ".yml")
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+MOST_REFERENCES = 20  # in one file
+LONGEST_REFERRING = 1000  # letters of a text that refers to keys: twenty that double each other stay a million
 _REFERENCE = re.compile(r"\$\{[\w.]+\}")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -126,12 +129,17 @@ def read(path: Path, families: tuple[str, ...], *, free_name: bool = False) -> S
 
 @lru_cache(maxsize=256)
 def _load(path: Path, families: tuple[str, ...], free_name: bool, _time: int, _size: int) -> Mapping[str, Any]:
+    text = read_text(path, MOST_SCENARIO)
+    if "!" in text or "&" in text:  # else it has neither tags nor aliases
+        check_yaml(text)
     content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     if not isinstance(content, dict):
         raise ScenarioError("a scenario is a mapping of keys to values")
     if "hydra" in content:
         raise ScenarioError("unknown key hydra; a scenario cannot configure Hydra, give hydra.* on the command line")
     check_references(content)
+    if sum(len(_REFERENCE.findall(entry)) for entry in _texts(content)) > MOST_REFERENCES:
+        raise ScenarioError(f"a scenario may refer to keys at most {MOST_REFERENCES} times, got more")
     _name(content, path, free_name=free_name)
     content["defaults"] = _choices(content, families)
     return dict(content)
@@ -145,8 +153,23 @@ def check_references(value: object, path: str = "") -> None:
     elif isinstance(value, (list, tuple)):
         for i, entry in enumerate(value):
             check_references(entry, f"{path}[{i}]")
-    elif isinstance(value, str) and "${" in _REFERENCE.sub("", value):
-        raise ScenarioError(f"{path} may only refer to keys, as in ${{seed}}, got {show(value)}")
+    elif isinstance(value, str) and "${" in value:
+        if "${" in _REFERENCE.sub("", value):
+            raise ScenarioError(f"{path} may only refer to keys, as in ${{seed}}, got {show(value)}")
+        if len(value) > LONGEST_REFERRING:
+            raise ScenarioError(f"{path} must be at most {LONGEST_REFERRING} letters where it refers to keys")
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for entry in value.values():
+            yield from _texts(entry)
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            yield from _texts(entry)
 
 
 def _name(content: dict[Any, Any], path: Path, *, free_name: bool) -> None:

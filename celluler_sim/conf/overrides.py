@@ -14,8 +14,12 @@ from celluler_sim.conf import choices, files
 from celluler_sim.config_build import defaults, show
 from celluler_sim.errors import ScenarioError
 from celluler_sim.mechanisms.base import registered
+from celluler_sim.trust import untold
 
-NOT_IN_A_VARIANT = ("scenario", "variants", "plugins", "name", "results_dir", "progress", "seed", "replicate")
+NOT_IN_A_VARIANT = (
+    "scenario", "variants", "plugins", "name", "results_dir", "progress", "seed", "replicate", "executor", "replicates",
+    "until_width", "worlds", "replicate_tables", "together", "sensitivity",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,25 @@ def prepare(texts: Sequence[str], schema: type) -> Request:
     scenarios = files.find(choices.families())
     request = Request(tuple(texts), tuple(parse(_by_option(text, scenarios)) for text in texts), scenarios)
     _refuse_double_choice(request.overrides)
-    lists = [scenario.node.get("plugins") for scenario in request.lineage]
-    lists += [o.value() for o in request.overrides if o.key_or_group == "plugins"]
+    told = [name for o in request.overrides if o.key_or_group == "plugins" for name in choices.module_names(o.value())]
+    named = [name for s in request.lineage for name in _plugins(s, told)]
     choices.import_mechanisms()
-    choices.import_plugins(name for plugins in lists for name in choices.module_names(plugins))
+    choices.import_plugins([*named, *told])
     if not all(isinstance(name, str) and name in registered(family) for family, name in _wanted(request)):
         choices.import_entry_points()
     choices.store(defaults(schema), scenarios)
     return request
+
+
+def _plugins(scenario: files.ScenarioFile, told: Sequence[str]) -> list[str]:
+    """Return the modules that a scenario names; one that was found by its path must not name any but those told.
+
+    A scenario that is found by its name is in a folder for scenarios of this machine: it may name what it likes.
+    """
+    modules = choices.module_names(scenario.node.get("plugins"))
+    if scenario.by_path:
+        untold(modules, told, scenario.path)
+    return modules
 
 
 def parse(text: str) -> Override:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -46,8 +46,37 @@ class Ordered(Frozen):
     proposer: Slots | None = None  # (n,) the validator that did it, -1 nobody
 
 
+@dataclass(frozen=True)
+class NetworkStats:
+    """What a network did during some time; sums over stretches of time are those of the whole."""
+
+    events: int = 0  # created
+    rounds: int = 0  # decided, by whoever was first
+    coins: int = 0  # of these, decided only after a round of coins
+    forks: int = 0  # events created whose self-parent had a child already
+    expired: int = 0  # transactions given up
+
+    def __add__(self, other: NetworkStats) -> NetworkStats:
+        """Return both stretches together."""
+        return NetworkStats(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+
 class Network(Protocol):
     """A running consensus network: the state of one run."""
+
+    @property
+    def stats(self) -> NetworkStats:
+        """What happened during the last call of `advance`, and what has expired since; zeros where nobody gossips."""
+        ...
+
+    @property
+    def next_epoch(self) -> float:
+        """When votes next follow stakes, s; inf where nobody votes."""
+        ...
+
+    def weigh(self, stakes: Floats) -> None:
+        """Let the validators' stakes, (n_validators,), PRANA, be their votes from the next epoch on."""
+        ...
 
     def submit(self, transactions: Transactions) -> None:
         """Hand transactions to their validators."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from celluler_sim.book import Slots
-from celluler_sim.consensus.base import Ordered, Transactions
+from celluler_sim.book import Floats, Slots
+from celluler_sim.consensus.base import NetworkStats, Ordered, Transactions
 from celluler_sim.errors import require
 from celluler_sim.mechanisms.base import register
 from celluler_sim.streams import Streams
@@ -41,6 +42,8 @@ class FifoNetwork:
     """The state of one run: transactions whose submission time has not been reached."""
 
     timeout_seconds: float
+    stats: NetworkStats = field(default_factory=NetworkStats)
+    next_epoch: float = math.inf
     _number: Slots = field(default_factory=lambda: np.empty(0, np.int64))
     _submitted: np.ndarray[tuple[int], np.dtype[np.float64]] = field(default_factory=lambda: np.empty(0))
 
@@ -63,7 +66,11 @@ class FifoNetwork:
         old = self._submitted < now - self.timeout_seconds
         gone = self._number[old]
         self._number, self._submitted = self._number[~old], self._submitted[~old]
+        self.stats = NetworkStats(expired=len(gone))
         return gone
+
+    def weigh(self, stakes: Floats) -> None:
+        """Change nothing: nobody votes."""
 
     def pending(self) -> int:
         """Return how many transactions wait for finality."""

@@ -11,18 +11,8 @@ Slots = npt.NDArray[np.int64]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def enter(creator: Slots, created: Floats, n: int, validator: Slots, since: Floats) -> Slots:
-    """Return the place of the first event that a validator creates after ``since``, (n_transactions,), -1 none.
-
-    Parameters
-    ----------
-    creator, created
-        Events by the time (s) of their creation, (n_events,).
-    n
-        Members.
-    validator, since
-        Transactions and the time (s) from which they may enter, (n_transactions,).
-    """
+def by_member(creator: Slots, n: int) -> tuple[Slots, Slots]:
+    """Return the places of events, one of ``n`` members after the other, and where each one's begin, (n + 1,)."""
     first = np.zeros(n + 1, np.int64)
     for m in creator:
         first[m + 1] += 1
@@ -33,6 +23,22 @@ def enter(creator: Slots, created: Floats, n: int, validator: Slots, since: Floa
     for place, m in enumerate(creator):
         own[filled[m]] = place
         filled[m] += 1
+    return own, first
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def enter(own: Slots, first: Slots, created: Floats, validator: Slots, since: Floats) -> Slots:
+    """Return the place of the first event that a validator creates after ``since``, (n_transactions,), -1 none.
+
+    Parameters
+    ----------
+    own, first
+        What `by_member` returns.
+    created
+        Events by the time (s) of their creation, (n_events,).
+    validator, since
+        Transactions and the time (s) from which they may enter, (n_transactions,).
+    """
     entered = np.full(len(validator), -1, np.int64)
     for i, m in enumerate(validator):
         low, high = first[m], first[m + 1]

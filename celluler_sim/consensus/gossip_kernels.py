@@ -69,12 +69,13 @@ class Made(NamedTuple):
     other_parent: Slots  # (size,)
     created: Floats  # (size,) s, true time
     phase: Slots  #   (size,) of the plan
+    fork: Flags  #    (size,) its self-parent had a child already
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def run(
     until: float, first_id: int, syncs: Syncs, plan: Plan, flight: Flight, n_flying: int, heads: Heads, made: Made
-) -> tuple[int, int, int, int]:
+) -> tuple[int, int, int]:
     """Process everything up to ``until`` (s).
 
     Returns
@@ -85,10 +86,8 @@ def run(
         Answers still on their way: the first rows of ``flight``.
     int
         Events created: the first rows of ``made``, numbered from ``first_id``.
-    int
-        Events among them whose self-parent had a child already.
     """
-    asked = created = landed = forks = phase = 0
+    asked = created = landed = phase = 0
     while True:
         t_ask = syncs.time[asked] if asked < len(syncs.time) else np.inf
         t_land = flight.time[landed] if landed < n_flying else np.inf
@@ -99,7 +98,7 @@ def run(
             phase += 1
         if t_land <= t_ask:
             if plan.up[phase, flight.asker[landed]]:
-                forks += _create(first_id + created, created, landed, phase, plan, flight, heads, made)
+                _create(first_id + created, created, landed, phase, plan, flight, heads, made)
                 created += 1
             landed += 1
         else:
@@ -107,7 +106,7 @@ def run(
             asked += 1
     for row in range(landed, n_flying):
         _move(flight, row, row - landed)
-    return asked, n_flying - landed, created, forks
+    return asked, n_flying - landed, created
 
 
 @njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
@@ -142,14 +141,16 @@ def _answer(
 
 
 @njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
-def _create(event: int, row: int, landed: int, phase: int, plan: Plan, flight: Flight, heads: Heads, made: Made) -> int:
-    """Let the asker create an event from the answer that landed; return 1 if its self-parent had a child already."""
+def _create(
+    event: int, row: int, landed: int, phase: int, plan: Plan, flight: Flight, heads: Heads, made: Made
+) -> None:
+    """Let the asker create an event from the answer that landed."""
     a = flight.asker[landed]
     branch = flight.branch[landed] if plan.forks[phase, a] > 1 else 0
     parent = heads.event[a, branch]
     made.creator[row], made.created[row], made.phase[row] = a, flight.time[landed], phase
     made.self_parent[row], made.other_parent[row] = parent, flight.other[landed]
-    fork = heads.twin[a, branch]
+    made.fork[row] = heads.twin[a, branch]
     for other in range(heads.event.shape[1]):
         if other == branch or plan.forks[phase, a] == 1:
             heads.event[a, other], heads.twin[a, other] = event, False
@@ -159,7 +160,6 @@ def _create(event: int, row: int, landed: int, phase: int, plan: Plan, flight: F
         for m in range(heads.known.shape[1]):
             heads.known[a, m] = max(heads.known[a, m], flight.known[landed, m])
         heads.known[a, a] += 1
-    return int(fork)
 
 
 @njit(cache=True, inline="always")  # type: ignore[untyped-decorator]

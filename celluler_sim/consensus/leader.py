@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from celluler_sim.book import Floats, Slots
-from celluler_sim.consensus.base import FAIR, FRONT_RUN, REQUEST, SANDWICHED, Ordered, Transactions
+from celluler_sim.consensus.base import FAIR, FRONT_RUN, REQUEST, SANDWICHED, NetworkStats, Ordered, Transactions
 from celluler_sim.errors import require
 from celluler_sim.markets.rows import Rows
 from celluler_sim.mechanisms.base import register
@@ -35,12 +35,13 @@ class Leader:
     Daian et al. (2020), Flash Boys 2.0: frontrunning in decentralized exchanges.
     """
 
-    validators: int = 10  # from whom each block's proposer is drawn
+    validators: int = 7  # from whom each block's proposer is drawn
     stake_prana: float = 1e6  # that each of them locks
     block_seconds: float = 5.0  # s between two blocks
     delay_seconds: float = 0.5  # s, mean time until a transaction reaches the proposer (exponential)
     conduct: Conduct = "honest"  # what a greedy proposer does, see above
     greedy_share: float = 1.0  # share of the validators that behave so; the others are honest, [0, 1]
+    epoch_seconds: float = 86_400.0  # s between two moments from which proposers are drawn by the stakes locked
     timeout_seconds: float = 300.0  # s after which a transaction that is in no block expires
 
     def __post_init__(self) -> None:
@@ -49,6 +50,8 @@ class Leader:
         require("consensus.block_seconds", self.block_seconds, above=0, unit="s")
         require("consensus.delay_seconds", self.delay_seconds, at_least=0, unit="s")
         require("consensus.greedy_share", self.greedy_share, at_least=0, at_most=1)
+        require("consensus.stake_prana", self.stake_prana, above=0, unit="PRANA")
+        require("consensus.epoch_seconds", self.epoch_seconds, above=0, unit="s")
         require("consensus.timeout_seconds", self.timeout_seconds, above=0, unit="s")
 
     @property
@@ -62,7 +65,7 @@ class Leader:
 
     def open(self, streams: Streams) -> LeaderNetwork:
         """Start the network of one run."""
-        return LeaderNetwork(self, streams)
+        return LeaderNetwork(self, streams, self.stakes(), self.epoch_seconds)
 
 
 @dataclass
@@ -71,6 +74,10 @@ class LeaderNetwork:
 
     rule: Leader
     streams: Streams
+    stakes: Floats  # by which proposers are drawn until the next epoch, (n_validators,)
+    next_epoch: float  # s
+    stats: NetworkStats = field(default_factory=NetworkStats)
+    _locked: Floats | None = None  # by which they are drawn from then on; None: the same
     _block: int = 0  # number of the next block
     _waiting: Rows = field(
         default_factory=lambda: Rows(
@@ -93,6 +100,9 @@ class LeaderNetwork:
         """Propose the blocks due before ``until`` (s) and return what they hold, in order."""
         parts = []
         while (time := (self._block + 1) * self.rule.block_seconds) < until:
+            if time >= self.next_epoch:
+                self.stakes, self._locked = (self.stakes if self._locked is None else self._locked), None
+                self.next_epoch += self.rule.epoch_seconds
             part = self._propose(time)
             if len(part.number):
                 parts.append(part)
@@ -108,7 +118,7 @@ class LeaderNetwork:
     def _propose(self, time: float) -> Ordered:
         """Make one block: whom it leaves out, in which order it puts the rest, and what it does to them."""
         w, rule = self._waiting, self.rule
-        proposer = int(self.streams.draws("leader.proposer").uniform(np.array([self._block]))[0] * rule.validators)
+        proposer = self._proposer()
         greedy = proposer < round(rule.greedy_share * rule.validators)
         conduct = rule.conduct if greedy else "honest"
         heard = np.flatnonzero(w["heard"] <= time)
@@ -119,6 +129,17 @@ class LeaderNetwork:
         mark = self._marks(block, conduct, proposer)
         final = np.full(n, time)
         return Ordered(block["number"], final, final, mark, np.where(mark != FAIR, proposer, -1))
+
+    def _proposer(self) -> int:
+        """Return the validator that makes the next block, drawn by stake."""
+        uniform = self.streams.draws("leader.proposer").uniform(np.array([self._block]))[0]
+        ends = np.cumsum(self.stakes)
+        return int(np.searchsorted(ends[:-1], uniform * ends[-1], side="right"))
+
+    def weigh(self, stakes: Floats) -> None:
+        """Draw proposers by these stakes (PRANA) from the end of this epoch on, if there are any."""
+        if stakes.sum() > 0:
+            self._locked = stakes
 
     def _arranged(self, heard: Slots, conduct: Conduct) -> Slots:
         """Return the rows in the proposer's order: as they reached it, or whoever can be taken most from first."""
@@ -137,6 +158,7 @@ class LeaderNetwork:
     def expire(self, now: float) -> Slots:
         """Drop and return the numbers of the transactions older than the timeout, ascending."""
         old = np.flatnonzero(self._waiting["submitted"] < now - self.rule.timeout_seconds)
+        self.stats = NetworkStats(expired=len(old))
         return np.sort(self._waiting.take(old)["number"])
 
     def pending(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from celluler_sim.book import Floats, Slots
 from celluler_sim.consensus.faults import FaultPlan
-from celluler_sim.consensus.gossip_kernels import Flight, Heads, Made, Plan, Syncs, run
+from celluler_sim.consensus.gossip_kernels import Flags, Flight, Heads, Made, Plan, Syncs, run
 from celluler_sim.consensus.topology import Neighbours
 from celluler_sim.streams import Streams
 
@@ -37,11 +37,16 @@ class Created:
     other_parent: Slots  # (n_events,) number of an event, -1 none
     created: Floats  #     (n_events,) s, true time
     stamp: Floats  #       (n_events,) s, time by the creator's clock
-    forks: int  # events among them whose self-parent had a child already
+    fork: Flags  #         (n_events,) its self-parent had a child already
 
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.creator)
+
+    @property
+    def forks(self) -> int:
+        """How many of them fork."""
+        return int(self.fork.sum())
 
 
 class Schedule:
@@ -106,22 +111,23 @@ class Gossip:
             np.ascontiguousarray(delay, np.float64), float(bandwidth), float(patience),
         )  # fmt: skip
         self._width = n if np.isfinite(bandwidth) else 0  # columns of what members know, needed for that only
-        self.heads = Heads(
-            np.repeat(np.arange(n)[:, None], plan.branches, axis=1),
-            np.zeros((n, plan.branches), np.bool_),
-            np.eye(n, self._width, dtype=np.int64),
-        )
-        self.n_events = n
+        self.genesis()
         empty, none = np.empty(0), np.empty(0, np.int64)
         self._syncs = Syncs(empty, none, none, empty, empty)
-        self._flight, self._n_flying = Flight(empty, none, none, none, none, np.empty((0, self._width), np.int64)), 0
+        self._flight = Flight(empty, none, none, none, none, np.empty((0, self._width), np.int64))
 
-    def genesis(self) -> Created:
-        """Return each member's first event, created at 0 s without parents."""
-        n = self.faults.n
-        creator, none, at_start = np.arange(n), np.full(n, -1), np.zeros(n)
+    def genesis(self, time: float = 0.0) -> Created:
+        """Begin a graph: return each member's first event, without parents; answers under way are of no use."""
+        n, branches = self.faults.n, self.faults.branches
+        self.heads = Heads(
+            np.repeat(np.arange(n)[:, None], branches, axis=1),
+            np.zeros((n, branches), np.bool_),
+            np.eye(n, self._width, dtype=np.int64),
+        )
+        self.n_events, self._n_flying = n, 0
+        creator, none, at_start = np.arange(n), np.full(n, -1), np.full(n, time)
         stamp = self._stamp(creator, at_start, self.faults.phase(at_start))
-        return Created(0, creator, none, none, at_start, stamp, 0)
+        return Created(0, creator, none, none, at_start, stamp, np.zeros(n, np.bool_))
 
     def start(self, requests: Requests) -> None:
         """Send requests on their way; those of members that are down or cut off get nowhere."""
@@ -141,8 +147,8 @@ class Gossip:
         self._make_room(self._n_flying + due)
         size, first = self._n_flying + due, self.n_events
         whole = np.empty((4, size), np.int64)
-        made = Made(whole[0], whole[1], whole[2], np.empty(size), whole[3])
-        answered, self._n_flying, n, forks = run(
+        made = Made(whole[0], whole[1], whole[2], np.empty(size), whole[3], np.empty(size, np.bool_))
+        answered, self._n_flying, n = run(
             until, first, self._syncs, self.plan, self._flight, self._n_flying, self.heads, made
         )
         s = self._syncs
@@ -152,7 +158,8 @@ class Gossip:
         self.n_events += n
         creator, created = made.creator[:n], made.created[:n]
         stamp = self._stamp(creator, created, made.phase[:n])
-        return Created(first, creator, made.self_parent[:n], made.other_parent[:n], created, stamp, forks)
+        parents = made.self_parent[:n], made.other_parent[:n]
+        return Created(first, creator, *parents, created, stamp, made.fork[:n])
 
     def _stamp(self, creator: Slots, created: Floats, phase: Slots) -> Floats:
         return created + self.skew[creator] + self.faults.offset[phase, creator]

@@ -14,6 +14,8 @@ from celluler_sim.mechanisms.base import When, registered, summary_line
 from celluler_sim.mechanisms.law_checks import LAW_CHECKS
 from celluler_sim.mechanisms.laws import Law
 from celluler_sim.mechanisms.pricing_law_checks import PRICING_LAW_CHECKS
+from celluler_sim.mechanisms.sharing_law_checks import SHARING_LAW_CHECKS
+from celluler_sim.mechanisms.trust_law_checks import TRUST_LAW_CHECKS
 
 INTRODUCTION = (
     "A mechanism is one rule of the market, and one class. Its parameters are keys of the configuration, explained in "
@@ -33,6 +35,10 @@ DOMAINS = (
 FAMILIES: Mapping[str, str] = {
     "pricing": "What each offer costs, before anything is allocated. Chosen with `pricing=NAME`.",
     "allocation": "Who gets how much from whom. Chosen with `allocation=NAME`.",
+    "sharing": (
+        "What each member of a pool gets of what all have earned together. What the members bring, which unions they "
+        "form and what every coalition of them would be worth is the game, not a parameter."
+    ),
     "consensus": "In which order transactions reach the market, and when. Chosen with `consensus=NAME`.",
     "workload": "Where jobs, and sometimes providers, come from. Chosen with `workload=NAME`.",
     "consumer_behaviour": (
@@ -42,6 +48,11 @@ FAMILIES: Mapping[str, str] = {
     "provider_behaviour": (
         "What providers ask. Mixed by shares, as in `'agents.providers.behaviours={truthful: 0.5, markup: 0.5}'`."
     ),
+    "reputation": "How outcomes and ratings become scores.",
+    "penalty": "What an offence takes off a score and of a stake.",
+    "verification": "Who is suspect, going by what was delivered and reported.",
+    "screens": "Who is suspect, going by bids and trades.",
+    "voting": "Whether a proposal passes.",
 }
 
 
@@ -90,6 +101,9 @@ def words(law: Law) -> str:
 
 
 def _laws() -> list[str]:
-    checks: dict[Law, Any] = {**PRICING_LAW_CHECKS, **LAW_CHECKS}
-    rows = [(words(law), law.value, checks[law].__doc__ if law in checks else "") for law in Law]
+    checks: list[tuple[Law, Any]] = [
+        *PRICING_LAW_CHECKS.items(), *LAW_CHECKS.items(), *SHARING_LAW_CHECKS.items(),
+    ]  # fmt: skip
+    checks += [pair for of_family in TRUST_LAW_CHECKS.values() for pair in of_family.items()]
+    rows = [(words(law), law.value, " ".join(c.__doc__ for known, c in checks if known is law)) for law in Law]
     return ["## Laws", DOMAINS, table(["law", "what it says", "how it is tried"], rows)]

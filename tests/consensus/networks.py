@@ -15,8 +15,8 @@ from celluler_sim.streams import Streams
 
 
 def make(seed: int = 1, **settings: Any) -> GossipNetwork:
-    """Return a network that keeps its events; one second between syncs unless told otherwise."""
-    rule = HashgraphConsensus(**{"gossip_interval_seconds": 1.0, **settings})
+    """Return a network that keeps its events; ten validators, one second between syncs unless told otherwise."""
+    rule = HashgraphConsensus(**{"validators": 10, "gossip_interval_seconds": 1.0, **settings})
     return GossipNetwork(rule, Streams(seed), history=[])
 
 
@@ -37,6 +37,6 @@ def transactions(
 def received(network: GossipNetwork) -> Created:
     """Return all events that a network has created."""
     parts = network.history
-    names = ("creator", "self_parent", "other_parent", "created", "stamp")
+    names = ("creator", "self_parent", "other_parent", "created", "stamp", "fork")
     columns = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
-    return Created(0, *columns, sum(part.forks for part in parts))
+    return Created(0, *columns)

@@ -1,0 +1,1 @@
+"""What turns a simulator into a laboratory: replicates, paired comparisons, sweeps, sensitivity, exports."""
