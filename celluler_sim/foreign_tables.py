@@ -46,8 +46,8 @@ def check_plain(schema: pa.Schema) -> None:
             raise ValueError(f"column {field.name[:40]!r} of type {str(field.type)[:60]}")
 
 
-def read_parquet(path: Path) -> pa.Table:
-    """Return a Parquet table, one chunk a column; `ValueError` or an Arrow exception where it is none, or too large.
+def check_parquet(path: Path) -> pa.Schema:
+    """Return the schema of a Parquet table that may be read; `ValueError` or an Arrow exception where it may not.
 
     1. Columns must be plain.
     2. Rows times the width of the columns, and what the footer says of the unpacked size, must be within the limit.
@@ -55,16 +55,29 @@ def read_parquet(path: Path) -> pa.Table:
     """
     with pq.ParquetFile(path) as file:
         schema, about = file.schema_arrow, file.metadata
-        check_plain(schema)
-        check_size(about.num_rows * sum(_width(field.type) for field in schema))
-        check_size(sum(max(about.row_group(i).total_byte_size, 0) for i in range(about.num_row_groups)))
-    texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
-    with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts) as file:
-        table = file.read()
-    check_size(table.nbytes + sum(_written_out(table.column(name)) for name in texts))
-    table = table.cast(schema).combine_chunks()
+    check_plain(schema)
+    least = about.num_rows * sum(_width(field.type) for field in schema)
+    check_size(least)
+    check_size(sum(max(about.row_group(i).total_byte_size, 0) for i in range(about.num_row_groups)))
+    if texts := _texts(schema):
+        with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts) as file:
+            table = file.read(texts)
+        check_size(least + sum(_written_out(column) for column in table.columns))
+    return schema
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Return a Parquet table, one chunk a column; refuses what `check_parquet` refuses, and what is damaged."""
+    schema = check_parquet(path)
+    with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=_texts(schema)) as file:
+        table = file.read().cast(schema).combine_chunks()
     table.validate(full=True)
     return table
+
+
+def _texts(schema: pa.Schema) -> list[str]:
+    """Return the names of the columns of texts."""
+    return [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
 
 
 def _width(kind: pa.DataType) -> int:

@@ -17,6 +17,7 @@ from celluler_sim.analysis.plots_compare import all_runs, fact_cells, relative_c
 from celluler_sim.analysis.plots_ordering import idle as ordering_idle
 from celluler_sim.analysis.plots_pools import idle as pools_idle
 from celluler_sim.analysis.plots_training import idle as training_idle
+from celluler_sim.analysis.plots_trust import idle as trust_idle
 from celluler_sim.analysis.reading import RunLike
 from celluler_sim.analysis.summary import summarise
 from celluler_sim.errors import ResultsError
@@ -88,7 +89,7 @@ def _replace(path: Path, content: bytes) -> None:
 def worth_drawing(run: RunLike) -> list[str]:
     """Return the names of the plots that have something to say about this run, in reading order."""
     idle = {"variants": not run.variants, "trace_facts": not any(partner for _, partner in trace_pairs(run.summary))}
-    idle |= ordering_idle(run) | pools_idle(run) | training_idle(run)
+    idle |= ordering_idle(run) | pools_idle(run) | training_idle(run) | trust_idle(run)
     return [name for name in PLOTS if not idle.get(name)]
 
 

@@ -399,7 +399,7 @@ performance|float64|[0, 1]|second metric
 fairness|float64|[0, 1]|third metric
 penalty|float64|[0, 1]|what penalties took and time has not given back
 suspicion|float64|[0, 1]|what is held against it, all checks together
-admitted|bool||it is let into the market
+admitted|bool||it is let into the market in the next tick, under this name
 bond_prana|float64|PRANA|its bond
 fraud|string||how it cheats, or honest; nobody who judges knows
 propensity|float64|share|its chance to cheat on a delivery

@@ -20,6 +20,7 @@ from celluler_sim.errors import TraceError
 from celluler_sim.mechanisms.base import registered
 from celluler_sim.scenario import Scenario
 
+ONE_OF = "pricing must be one of eip1559, fixed, linear, performance, posted, sliding_window"
 HEAVY = ("mesa", "pandas", "matplotlib", "numba", "scipy", "pyarrow", "networkx")
 
 
@@ -167,8 +168,8 @@ def test_a_sweep_that_fails_whole_leaves_nothing(call: Call, runs: Runs):
         (["unknown=1"], "unknown key unknown; a scenario has name"),
         (["+unknown=1"], "unknown key unknown; a scenario has name"),
         (["tick=1"], "unknown key tick; did you mean ticks?"),
-        (["pricing=foo"], "pricing must be one of eip1559, fixed, linear, posted, sliding_window; got 'foo'"),
-        (["pricing="], "pricing must be one of eip1559, fixed, linear, posted, sliding_window; got ''"),
+        (["pricing=foo"], f"{ONE_OF}; got 'foo'"),
+        (["pricing="], f"{ONE_OF}; got ''"),
         (["pricing=fixed", "pricing.base_price=cheap"], "pricing.base_price must be a number, got 'cheap'"),
         (["pricing.base_price=-5"], "pricing.base_price must be > 0 PRANA per unit, got -5"),
         (["pricing.base_price=nan"], "pricing.base_price must be a finite number, got nan"),
@@ -248,7 +249,7 @@ def test_help_fits_a_screen(call: Call):
     assert (outcome.code, outcome.err) == (0, "")
     assert len(outcome.out.splitlines()) <= 40
     assert max(map(len, outcome.out.splitlines())) <= 120
-    assert "pricing: eip1559, fixed, linear, posted, sliding_window" in outcome.out
+    assert "pricing: eip1559, fixed, linear, performance, posted, sliding_window" in outcome.out
     assert "scenario: compute_congestion, contest\n" in outcome.out, "a broken scenario cannot be chosen"
     assert "$" not in outcome.out
 

@@ -17,8 +17,10 @@ from celluler_sim.tables import TABLES
 from tests.analysis.fake_run import FakeRun, empty_tables, fake_run, hand_made
 
 PIXEL = b"\x89PNG"
-SILENT = {  # the run here has no consensus and no pools to speak of
+SILENT = {  # the run here has no consensus, no pools, no training and no trust to speak of
     "hashgraph", "consensus", "finality", "members", "fairness", "extracted", "pool_shares", "pool_membership",
+    "learning_curves", "model_prices", "validation", "data_income",
+    "reputations", "detection", "deterrence", "fraud_losses", "voting_power",
 }  # fmt: skip
 VOID = {"meta", "img", "br", "hr", "link"}
 

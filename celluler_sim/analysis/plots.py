@@ -13,6 +13,7 @@ from celluler_sim.analysis.plots_market import price, queue, revenue, supply_dem
 from celluler_sim.analysis.plots_ordering import extracted, fairness, finality
 from celluler_sim.analysis.plots_pools import pool_membership, pool_shares
 from celluler_sim.analysis.plots_training import data_income, learning_curves, model_prices, validation
+from celluler_sim.analysis.plots_trust import detection, deterrence, fraud_losses, reputations, voting_power
 from celluler_sim.analysis.reading import RunLike
 
 if TYPE_CHECKING:
@@ -23,9 +24,12 @@ __all__ = [
     "PLOTS",
     "consensus",
     "data_income",
+    "detection",
+    "deterrence",
     "extracted",
     "fairness",
     "finality",
+    "fraud_losses",
     "hashgraph",
     "learning_curves",
     "lorenz",
@@ -36,12 +40,14 @@ __all__ = [
     "price",
     "provider_shares",
     "queue",
+    "reputations",
     "revenue",
     "supply_demand",
     "trace_facts",
     "utilisation",
     "validation",
     "variants",
+    "voting_power",
     "waiting",
 ]
 
@@ -50,7 +56,8 @@ PLOTS: dict[str, Callable[[RunLike], Picture]] = {
     for f in (
         price, utilisation, supply_demand, waiting, queue, revenue, lorenz, provider_shares, hashgraph,
         consensus, finality, members, fairness, extracted, pool_shares, pool_membership, learning_curves,
-        model_prices, validation, data_income, variants, trace_facts
+        model_prices, validation, data_income, reputations,
+        detection, fraud_losses, deterrence, voting_power, variants, trace_facts
     )
 }  # fmt: skip
 
@@ -99,14 +106,14 @@ CAPTIONS: dict[str, str] = {
         "tick, how many still waited at its end, how many were given up because they were not final in time (their "
         "escrow returns), and how many rounds the validators decided. Shaded: when something was amiss with them."
     ),
+    "finality": (
+        "How long a transaction takes from submission until the market may act on it: on the left how many took how "
+        "long, on the right which share was final by then, under each way of ordering."
+    ),
     "members": (
         "How time to finality and the length of a round grow with the number of validators, in gossip intervals, the "
         "mean time between two events of a validator. Crosses are a hashgraph of equal members without delays: "
         "eightfold the members take not eightfold the time, but a few intervals more."
-    ),
-    "finality": (
-        "How long a transaction takes from submission until the market may act on it: on the left how many took how "
-        "long, on the right which share was final by then, under each way of ordering."
     ),
     "fairness": (
         "On the left, of two transactions submitted this far apart, how often the later one is put first: at 50 % the "
@@ -125,8 +132,8 @@ CAPTIONS: dict[str, str] = {
         "shares; exact ones have none."
     ),
     "pool_membership": (
-        "On the left, the share of the members that are in a pool at each payout; on the right, the share of these whose "
-        "part of the pool's worth was less than what they could have earned alone."
+        "On the left, the share of the members that are in a pool at each payout; on the right, the share of these "
+        "whose part of the pool's worth was less than what they could have earned alone."
     ),
     "learning_curves": (
         "Quality against the training done (1: what the task's target takes): medians of the real runs (dots), the "
@@ -145,6 +152,28 @@ CAPTIONS: dict[str, str] = {
     "data_income": (
         "On the left, how much of the task's full data models were trained on as time went by, under each rule of "
         "sharing; on the right, what a provider of data of its own and one of a copy were paid in all, on average."
+    ),
+    "reputations": (
+        "The reputation of each provider as it goes along, thin, and the means of those who cheat and of those who do "
+        "not, thick. Below the dashed line, where there is one, a provider is not let into the market."
+    ),
+    "detection": (
+        "On the left, for every threshold, the share of cheats that would be flagged against the share of honest "
+        "providers flagged with them (area 0.5: by luck); on the right, how many of the flags are right. Of providers "
+        "that delivered something; who really cheats is known here, and to nobody in the market."
+    ),
+    "fraud_losses": (
+        "What customers paid for work that was not done, what they got back or did not pay, what was slashed from "
+        "bonds, and what the checks cost; each summed up from the start."
+    ),
+    "deterrence": (
+        "How ready cheats still are to cheat once they have learned, against the share of deliveries that is checked, "
+        "for the run and each of its variants; dashed, the share from which cheating does not pay."
+    ),
+    "voting_power": (
+        "On the left, how often a voter turns the outcome against the stake it holds; on the dotted line power is "
+        "stake. On the right, how much of all weight took part in the vote and how much of that was in favour, with "
+        "the threshold."
     ),
     "variants": (
         "On the left, the price under each set of rules in the same random world; on the right, by how much each "

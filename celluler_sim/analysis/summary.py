@@ -30,7 +30,10 @@ __all__ = ["FIGURES", "format_table", "served_share_by_consumer", "summarise"]
 
 Figures = dict[str, float | None]
 
-USED = ("markets", "jobs", "fills", "agents", "transactions", "pools", "pool_members", "pool_moves", *TRAINING_TABLES, *TRUST_TABLES)
+USED = (
+    "markets", "jobs", "fills", "agents", "transactions", "pools", "pool_members", "pool_moves", *TRAINING_TABLES,
+    *TRUST_TABLES,
+)  # fmt: skip
 
 
 def summarise(tables: Tables, config: Mapping[str, Any], facts: Mapping[str, float] | None = None) -> Figures:
@@ -53,7 +56,8 @@ def summarise(tables: Tables, config: Mapping[str, Any], facts: Mapping[str, flo
     tables = {name: tables[name] for name in USED if name in tables}  # reading a table may copy it
     found = _price(tables) | _use(tables) | _service(tables) | _waits(tables, config) | _times(tables, config)
     found |= _welfare(tables) | _distribution(tables, config) | ordering_figures(tables) | _size(tables)
-    found |= pool_figures(tables) | training_figures(tables) | trust_figures(tables, config) | governance_figures(tables)
+    found |= pool_figures(tables) | training_figures(tables)
+    found |= trust_figures(tables, config) | governance_figures(tables)
     figures = {name: _clean(found[name]) for name in FIGURES if name in found}
     return figures | {f"trace_{name}": _clean(value) for name, value in (facts or {}).items()}
 

@@ -48,7 +48,9 @@ def detection_delay(tables: Tables, tick_seconds: float) -> float | None:
     """Return the mean time from a cheat's first fraud to its first accusation, s, over cheats that were accused."""
     cheated = floats(tables, "deliveries", "cheated") > 0
     first: dict[int, int] = {}
-    pairs = zip(slots(tables, "deliveries", "provider")[cheated], slots(tables, "deliveries", "tick")[cheated], strict=True)
+    pairs = zip(
+        slots(tables, "deliveries", "provider")[cheated], slots(tables, "deliveries", "tick")[cheated], strict=True
+    )
     for provider, tick in pairs:
         first.setdefault(int(provider), int(tick))
     accused = flags(tables, "penalties", "kind", "accusation")

@@ -1,4 +1,4 @@
-"""How a provider cheats. Family ``fraud``: what is missing from a delivery, who can see it, what is done for one's name.
+"""How a provider cheats. Family ``fraud``: what is missing from a delivery, who sees it, what is done for a name.
 
 A fraud says what an agent does when it cheats. Whether it does, it decides delivery by delivery; see `fraud_learning`.
 """

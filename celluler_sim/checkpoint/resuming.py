@@ -26,8 +26,8 @@ Bar = Literal["auto"] | bool
 def resume(folder: str | Path, *, plugins: Sequence[str] = (), progress: Bar = False) -> Run:
     """Continue the run in a folder from its last checkpoint, or from its start, and return it.
 
-    The tables become byte-identical with those of a run that was never stopped. Variants that were not begun are run.
-    A run that has finished is only read.
+    The tables become byte-identical with those of a run that was never stopped. Variants that were not begun are run;
+    of a job with replicates, those that are missing. A run that has finished is only read.
 
     Parameters
     ----------
@@ -60,9 +60,10 @@ def resume(folder: str | Path, *, plugins: Sequence[str] = (), progress: Bar = F
     held = load_run(folder)
     scenario = scenario_of(held.config, plugins, folder / SCENARIO)
     if scenario.replicates > 1:
-        from celluler_sim.run import run_scenario
+        from celluler_sim.experiments.replicates import run_replicates
 
-        return run_scenario(scenario, folder, progress=progress)
+        run_replicates(scenario, folder, progress=progress)  # those that are in its journal are not run again
+        return load_run(folder)
     if held.manifest.get("outcome") != "finished":
         _continue(scenario, RunFolder.reopen(folder), progress=progress)
     for name, config in _planned(held.manifest, folder).items():

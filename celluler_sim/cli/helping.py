@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from celluler_sim.conf import choices, files
 from celluler_sim.mechanisms.base import registered
 
+SHOWN = 4  # families whose rules are named; of the others only the family is
 TEMPLATE = Path(files.__file__).parent / "hydra" / "help" / "celluler.yaml"
 
 
@@ -23,10 +24,12 @@ def show_help() -> int:
 
 
 def _groups() -> str:
-    """Return the options of every group, one wrapped line each."""
+    """Return the options of the groups that most runs choose from, and the names of the others."""
     choices.import_mechanisms()
     scenarios = [name for name, scenario in files.find(choices.families()).items() if not scenario.error]
-    options = {"scenario": scenarios, **{family: list(registered(family)) for family in choices.families()}}
+    families = choices.families()
+    options = {"scenario": scenarios, **{family: list(registered(family)) for family in families[:SHOWN]}}
+    options |= {"and, see `list NAME`": [*families[SHOWN:]]}
     width = min(shutil.get_terminal_size().columns, 110)
     lines = [
         textwrap.fill(", ".join(names), width, initial_indent=f"  {group}: ", subsequent_indent="    ")

@@ -18,7 +18,7 @@ from celluler_sim.errors import ScenarioError
 from celluler_sim.mechanisms.base import families as registered_families
 from celluler_sim.mechanisms.base import registered
 
-PACKAGES = ("behaviours", "consensus", "experiments", "institutions", "mechanisms", "workloads")  # where mechanisms register
+PACKAGES = ("behaviours", "consensus", "experiments", "institutions", "mechanisms", "workloads")
 ENTRY_POINTS = "celluler_sim.mechanisms"
 
 

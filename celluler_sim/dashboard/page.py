@@ -57,12 +57,14 @@ def figures(runs: Mapping[str, Run]) -> pd.DataFrame:
 def sweep(folder: Path) -> pd.DataFrame:
     """Return the table of a sweep; `ResultsError` where it cannot be read."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    path = folder / "sweep.parquet"
+    from celluler_sim.foreign_tables import read_parquet
+    from celluler_sim.trust import within
+
+    path = within(folder, folder / "sweep.parquet")
     try:
-        table: pd.DataFrame = pq.read_table(path).to_pandas()
-    except (OSError, pa.ArrowInvalid) as error:
+        table: pd.DataFrame = read_parquet(path).to_pandas()
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise ResultsError(
             f"{path} must be the table of a sweep, got {type(error).__name__}; run the sweep again"
         ) from error

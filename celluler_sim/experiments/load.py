@@ -10,6 +10,7 @@ from celluler_sim.errors import ResultsError
 from celluler_sim.experiments.replicates import EACH
 from celluler_sim.experiments.sweep_plan import PlannedJob, read_plan
 from celluler_sim.run_folder import MANIFEST, PARQUET_SUFFIX, one_line
+from celluler_sim.trust import within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,7 @@ class Sweep:
         """Read the table's file; `ResultsError` where it is damaged."""
         import pyarrow as pa
 
-        path = self.folder / TABLE
+        path = within(self.folder, self.folder / TABLE)
         try:
             return read(path, **options)
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -87,6 +88,9 @@ class Sweep:
         """
         import pyarrow.parquet as pq
 
+        from celluler_sim.foreign_tables import check_parquet
+
+        self._guard(check_parquet)
         unknown = [name for name in [*(columns or ()), *(where or {})] if name not in self.units]
         if unknown:
             raise KeyError(f"the sweep has no column {unknown[0]!r}; its columns are {', '.join(self.units)}")
@@ -127,7 +131,9 @@ class Sweep:
 
     def _folder(self, number: int) -> Path:
         found = [
-            path.parent for path in sorted(self.folder.glob(f"*/{MANIFEST}")) if _number(path.parent.name) == number
+            within(self.folder, path.parent)
+            for path in sorted(self.folder.glob(f"*/{MANIFEST}"))
+            if _number(path.parent.name) == number
         ]
         if not found:
             raise ResultsError(

@@ -49,7 +49,7 @@ def _apply(mapping: dict[str, Any], text: str, setup: Scenario) -> None:
     if override.is_delete() or override.is_sweep_override():
         raise ScenarioError(f"{text} cannot be voted on: a proposal sets one value for each key")
     if choice(override):
-        mapping[key] = _replaced(key, override.value(), mapping[key])
+        mapping[key] = replaced(key, override.value(), mapping[key])
         return
     *path, last = key.split(".")
     place = mapping
@@ -59,8 +59,8 @@ def _apply(mapping: dict[str, Any], text: str, setup: Scenario) -> None:
     place[last] = getattr(value, "text", value)
 
 
-def _replaced(family: str, option: object, old: dict[str, Any]) -> dict[str, Any]:
-    """Return a rule's mapping where it replaces another: what was set of the old rule stays where both know it."""
+def replaced(family: str, option: object, old: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule's mapping where it replaces another: what was set of the ``old`` one stays where both know it."""
     cls, before = choices.rule(family, option), defaults(choices.rule(family, old["name"]))
     known = choices.rule_keys(cls)
     kept = {name: value for name, value in old.items() if name in known and value != before.get(name)}

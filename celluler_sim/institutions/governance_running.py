@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from celluler_sim.institutions.governance import OnChain
 
 VOTES = {YES: "yes", NO: "no", 0: "abstain", ABSENT: "absent"}
+NOT_COUNTED = Tally(*(Fraction(0),) * 5, quorum_met=False, passed=False, weight=(), vote=())
 PARTS = 10_000  # stakes are rounded to this many parts of the whole for power indices
 
 
@@ -53,7 +55,9 @@ class RunningGovernance(Institution):
         super().__init__(economy)
         self.rule = rule
         self.motions = [Motion(k, name) for k, name in enumerate(rule.proposals)]
-        self.said = Rows(number=np.int64, motion=np.int64, voter=np.int64, vote=np.int64, delegate=np.int64, bribed=bool)
+        self.said = Rows(
+            number=np.int64, motion=np.int64, voter=np.int64, vote=np.int64, delegate=np.int64, bribed=bool
+        )
         voters = rule.voters
         rank = np.arange(1, voters.count + 1)
         weight = rank**-voters.concentration
@@ -113,11 +117,15 @@ class RunningGovernance(Institution):
         uniform = draws.uniform(2 * (motion.number * 1_048_583 + voter))
         price = draws.uniform(2 * (motion.number * 1_048_583 + voter) + 1)
         question = Question(voter, uniform < proposal.support, voter - 1, proposal.bribe_prana, price)
-        vote, delegate, bribed = np.full(len(voter), ABSENT), np.full(len(voter), NOBODY), np.zeros(len(voter), np.bool_)
+        vote, delegate, bribed = (
+            np.full(len(voter), ABSENT),
+            np.full(len(voter), NOBODY),
+            np.zeros(len(voter), np.bool_),
+        )
         for code, rule in enumerate(self.strategies):
             mine = self.behaviour == code
             asked = Question(voter[mine], question.favours[mine], question.larger[mine], question.bribe, price[mine])
-            said = guarded("voter_behaviour", rule, motion.number, lambda r=rule, q=asked: r.answer(q))
+            said = guarded("voter_behaviour", rule, self.economy.steps - 1, partial(rule.answer, asked))
             vote[mine], delegate[mine], bribed[mine] = said.vote, said.delegate, said.bribed
         vote[proposal.proposer] = YES
         bribed[proposal.proposer] = False
@@ -193,7 +201,7 @@ class RunningGovernance(Institution):
         """Close a proposal, and write it down."""
         motion.status, motion.reason = status, reason
         unit = 10.0**18
-        t = tally or Tally(*(Fraction(0),) * 5, False, False, (), ())
+        t = tally or NOT_COUNTED
         self.economy.recorder.log(
             "proposals", proposal=np.array([motion.number]), name=motion.name,
             changes=" ".join(self.rule.proposals[motion.name].changes), status=status, reason=reason,

@@ -102,7 +102,9 @@ class StandardTrust:
         require("trust.servers", self.servers, at_least=1)
         require("trust.screen_every", self.screen_every, at_least=1)
         if self.fine_multiple > 0 and self.bond_prana == 0:
-            raise ScenarioError("trust.bond_prana must be > 0 where trust.fine_multiple is, got 0; fines come out of it")
+            raise ScenarioError(
+                "trust.bond_prana must be > 0 where trust.fine_multiple is, got 0; fines come out of it"
+            )
 
     def open(self, economy: Economy) -> RunningTrust:
         """Set everything up in an economy whose agents exist."""

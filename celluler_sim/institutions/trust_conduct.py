@@ -50,9 +50,10 @@ class Conduct:
         self.streams, self.config, self.failure_rate = streams, config, failure_rate
         self.names = tuple(config.shares)
         self.frauds: list[Fraud] = [registered("fraud")[name]() for name in self.names]
-        self.rule: Learning = {
+        rules: dict[str, Learning] = {
             "none": Fixed(), "reinforcement": config.reinforcement, "replicator": config.replicator
-        }[config.learning]  # fmt: skip
+        }  # fmt: skip
+        self.rule = rules[config.learning]
         self.fraud: Slots = np.zeros(0, np.int64)  # (n_providers,) index into `frauds`, or `HONEST`
         self.propensity: Floats = np.zeros(0)  # (n_providers,) chance to cheat on a delivery
         self.tainted: Bools = np.zeros(0, np.bool_)  # (n_providers,) whether it has cheated since it was last cleared

@@ -46,7 +46,8 @@ def examine(rule: Verification, evidence: Evidence, draws: Draws, helpers: Slots
     """Check deliveries by a rule of the family ``verification``.
 
     A rule that measures, or repeats, judges each delivery for the fine, and each agent by all its deliveries for the
-    accusation; deliveries that the customer saw fail are no evidence of deceit. Repeating has some of ``helpers`` (slots) execute the work again, whose answers ``asked`` fetches.
+    accusation; deliveries that the customer saw fail are no evidence of deceit. Repeating has some of ``helpers``
+    (slots) execute the work again, whose answers ``asked`` fetches.
     """
     n, direct = len(evidence), isinstance(rule, Metering | RedundantExecution)
     rows = np.flatnonzero(~evidence.failed) if direct else np.arange(n)  # a failure that was owned up to hides nothing

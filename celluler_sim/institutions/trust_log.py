@@ -73,7 +73,8 @@ class TrustLog:
         t.economy.recorder.log(
             "reputation", tick=tick.number, provider=slots, score=t.scores[slots], reliability=metrics[:, 0],
             performance=metrics[:, 1], fairness=metrics[:, 2], penalty=t.standing.lost[nodes],
-            suspicion=-np.expm1(-np.maximum(t.suspicion.log_e[slots], 0.0)), admitted=t.admits(slots, tick),
+            suspicion=-np.expm1(-np.maximum(t.suspicion.log_e[slots], 0.0)), admitted=t.welcome(slots, tick.end),
             bond_prana=t.economy.ledger.staked(p["account"][slots]),
-            fraud=Coded(t.conduct.fraud[slots] + 1, ("honest", *t.conduct.names)), propensity=t.conduct.propensity[slots],
+            fraud=Coded(t.conduct.fraud[slots] + 1, ("honest", *t.conduct.names)),
+            propensity=t.conduct.propensity[slots],
         )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from celluler_sim.book import Floats, Slots
 from celluler_sim.institutions.base import Columns
@@ -16,6 +17,7 @@ from celluler_sim.mechanisms.reputation import Ratings
 if TYPE_CHECKING:
     from celluler_sim.economy import Economy, Tick
 
+Bools = npt.NDArray[np.bool_]
 RELIABILITY, PERFORMANCE, FAIRNESS = range(3)
 
 
@@ -70,8 +72,8 @@ class Names:
         metric = np.repeat([RELIABILITY, PERFORMANCE, FAIRNESS], len(who))
         return Ratings.of(np.tile(who, 3), 1.0, metric, np.tile(np.concatenate(rater), 3), tick.end)
 
-    def _washes(self, names: Slots, which: Floats) -> Floats:
-        """Carry out wash trades, and return whose went through, (n_names,): what the seller cannot cover is not moved."""
+    def _washes(self, names: Slots, which: Bools) -> Bools:
+        """Carry out wash trades, and return whose went through, (n_names,): not those the seller cannot cover."""
         done = np.zeros(len(names), np.bool_)
         rows = names[which]
         if not len(rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from celluler_sim.behaviours.fraud_ring import RingConfig, agreed_asks, designated, ring_of, worth_keeping
 from celluler_sim.book import Floats, Slots
@@ -116,7 +117,7 @@ class Screening:
         self.sales = Sales(economy)
         self.sales.start()
         self.period = 0
-        self._bids: list[tuple[Slots, Slots, Floats, Slots]] = []
+        self._bids: list[tuple[Slots, Slots, Floats, npt.NDArray[np.bool_]]] = []
         self._trades: list[tuple[Slots, Slots]] = []
 
     def note(self, tick: Tick) -> Verdicts:

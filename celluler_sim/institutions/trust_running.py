@@ -135,8 +135,12 @@ class RunningTrust(Institution):
         self._grow()
         if self.rule.min_reputation > 0:
             self._rename(tick)
+        return self.welcome(provider, tick.start)
+
+    def welcome(self, provider: Slots, when: float) -> Bools:
+        """Return which providers may offer at a moment (s), as things stand, (n,)."""
         good = self.scores[provider] >= self.rule.min_reputation
-        return np.asarray(good & (self.until[provider] <= tick.start) & self.bonds.enough(provider))
+        return np.asarray(good & (self.until[provider] <= when) & self.bonds.enough(provider))
 
     def _rename(self, tick: Tick) -> None:
         """Let whitewashers that would not be let in begin anew, with what is known of a newcomer."""
@@ -173,7 +177,9 @@ class RunningTrust(Institution):
     def _renew(self, tick: Tick) -> None:
         rule = self.mechanism("reputation")
         parts = [*self._ratings, self.names.praises(tick)]
-        columns = [np.concatenate([getattr(r, c) for r in parts]) for c in ("ratee", "value", "metric", "rater", "time")]
+        columns = [
+            np.concatenate([getattr(r, c) for r in parts]) for c in ("ratee", "value", "metric", "rater", "time")
+        ]
         ratings = Ratings.of(*columns)
         trusted = self.names.spending(len(self.standing))
         self.standing = guarded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from celluler_sim import branch, load_run, resume
 from celluler_sim.__main__ import main
 from celluler_sim.checkpoint import store
 from celluler_sim.errors import ResultsError, ScenarioError
+from celluler_sim.run import run_scenario
+from celluler_sim.scenario import compose
 from tests.checkpoint.test_resume import bytes_of, refused, stop_at
 from tests.checkpoint.test_resume import run as run_small
 
@@ -135,6 +138,34 @@ def test_a_stopped_run_can_be_branched(tmp_path, monkeypatch):
     [run] = branch(tmp_path / "cut", 20, to=tmp_path / "new").values()
     assert len(run.tables["markets"]) == 20
     assert {path: path.read_bytes() for path in (tmp_path / "cut").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.slow
+def test_what_governance_has_changed_stays_changed(tmp_path):
+    """A vote fixed the price at tick 48: a branch at 52 keeps it under another allocation, and drops it where told."""
+    scenario = replace(compose("governance_vote"), ticks=56, variants={})
+    run_scenario(scenario, tmp_path / "run")
+    whole = load_run(tmp_path / "run").tables["markets"]
+    policies = {"unchanged": [], "queue": ["allocation=first_come"], "linear": ["pricing=linear"]}
+    runs = branch(tmp_path / "run", 52, policies, to=tmp_path)
+    assert runs["unchanged"].tables["markets"].equals(whole[whole["tick"] >= 52].reset_index(drop=True))
+    assert whole["price_prana"].iloc[46] != 100.0
+    for name in ("unchanged", "queue"):
+        assert set(runs[name].tables["markets"]["price_prana"]) == {100.0}
+    assert (runs["linear"].tables["markets"]["price_prana"] > 100.0).all()
+
+
+@pytest.mark.slow
+def test_policies_against_fraud_part_from_one_state(tmp_path):
+    """The same market with and without verification, and with another fine: the trust rule's own keys may change."""
+    run_scenario(replace(compose("fraud_wave"), ticks=40, variants={}), tmp_path / "run")
+    policies = {"as it is": [], "blind": ["verification=none"], "dear": ["trust.fine_multiple=9"]}
+    runs = branch(tmp_path / "run", 30, policies, to=tmp_path)
+    caught = {name: len(found.tables["penalties"]) for name, found in runs.items()}
+    assert caught["blind"] == 0 < caught["as it is"]
+    assert runs["dear"].config["trust"]["fine_multiple"] == 9.0
+    with pytest.raises(ScenarioError, match=r"trust\.bond_prana must not change .* trust\.fine_multiple"):
+        branch(tmp_path / "run", 30, ["trust.bond_prana=1"], to=tmp_path / "other")
 
 
 def test_the_command_line(trunk, tmp_path, capsys, monkeypatch):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from celluler_sim import load_run, resume, simulate
+from celluler_sim import load_run, replicate, resume, simulate
 from celluler_sim.__main__ import main
 from celluler_sim.checkpoint import state, store
 from celluler_sim.errors import ResultsError, ScenarioError
@@ -104,6 +104,19 @@ def test_resumed_tables_are_byte_identical(tmp_path, monkeypatch, more):
     speed = ("simulation_seconds", "agent_steps_per_second")
     figures = [{k: v for k, v in found.summary.items() if k not in speed} for found in (resumed, whole)]
     assert figures[0] == figures[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pool_formation", "governance_vote", "fraud_wave", "ai_training"])
+def test_institutions_go_on_too(tmp_path, monkeypatch, name):
+    """Pools, votes, fraud and its detection, training orders: shipped scenarios, cut short and stopped halfway."""
+    scenario = replace(compose(name), ticks=24, variants={})
+    run_scenario(scenario, tmp_path / "whole")
+    stop_at(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        run_scenario(replace(scenario, checkpoint_every=8), tmp_path / "cut")
+    assert resume(tmp_path / "cut").manifest["resumed"] == [{"at_tick": 16}]
+    assert bytes_of(tmp_path / "cut") == bytes_of(tmp_path / "whole")
 
 
 def test_checkpoints_do_not_change_a_run(tmp_path, uninterrupted):
@@ -219,6 +232,23 @@ def test_variants_go_on_too(tmp_path, monkeypatch):
     assert found.variants["steep"].manifest["resumed"] == [{"at_tick": 12}]
     assert bytes_of(tmp_path / "cut") == bytes_of(tmp_path / "whole")
     assert len(bytes_of(tmp_path / "cut")) == 3 * len(TABLES)
+
+
+def test_replicates_go_on_too(tmp_path):
+    """A job of which two of four replicates had been journalled: the others are run, the table is that of all four."""
+    replicate("compute_congestion", [*SMALL, "executor=serial", "ticks=5"], replicates=4, folder=tmp_path / "whole")
+    folder = Path(shutil.copytree(tmp_path / "whole", tmp_path / "cut"))
+    (folder / "replicates.parquet").rename(tmp_path / "before.parquet")
+    lines = (folder / "replicates.jsonl").read_text().splitlines(keepends=True)
+    (folder / "replicates.jsonl").write_text("".join(lines[:2]))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "outcome": "running"}))
+    assert resume(folder).manifest["outcome"] == "finished"
+    whole, again = (
+        load_run(path).tables["replicates"].drop(columns="duration_s") for path in (tmp_path / "whole", folder)
+    )
+    assert again.equals(whole)
+    assert len(again) == 4
 
 
 # ---- kill -9 -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from celluler_sim.errors import ScenarioError
 from celluler_sim.institutions.trust_judging import examine
 from celluler_sim.institutions.trust_running import RunningTrust
 from celluler_sim.ledger import TREASURY
-from tests.institutions.trust_worlds import TRUST, stepped, table, trust_of, trusting, world
+from tests.institutions.trust_worlds import TRUST, now, stepped, table, trust_of, trusting, world
 
 
 def test_overclaimers_are_paid_for_nothing_where_nobody_looks() -> None:
@@ -114,27 +114,20 @@ def test_bonds_are_lent_and_slashed_and_filled_up_again() -> None:
 
 def test_a_false_accusation_is_taken_back_on_appeal() -> None:
     """Who is accused though nothing was missing gets reputation and bond back, and whoever deserved it does not."""
-    economy = trusting("penalty.slash=1", "trust.fraud.shares={overclaim:0.3}", "verification.probability=1",
-                       "trust.accumulation.false_alarm_rate=1e-300", ticks=8)  # fmt: skip
+    economy = trusting("penalty.slash=1", "trust.fraud.shares={overclaim:0.3}", ticks=1)
     trust = trust_of(economy)
     honest = np.flatnonzero(trust.conduct.fraud < 0)[:1]
     score, staked = trust.scores[honest], economy.ledger.staked(economy.providers["account"][honest])
-    trust._accuse(honest, 3, _now(economy))
+    trust._accuse(honest, 3, now(economy))
     assert np.allclose(trust.scores[honest], score)
     assert np.array_equal(economy.ledger.staked(economy.providers["account"][honest]), staked)
-    cheat = np.flatnonzero(trust.short > 0)[:1]
+    cheat = np.flatnonzero(trust.conduct.fraud >= 0)[:1]
+    trust.short[cheat], trust.conduct.tainted[cheat] = 0.5, True
     before = trust.scores[cheat]
-    trust._accuse(cheat, 3, _now(economy))
+    trust._accuse(cheat, 3, now(economy))
     assert (trust.scores[cheat] < before).all()
     assert economy.ledger.staked(economy.providers["account"][cheat])[0] < 100_000
     assert table(economy, "penalties").appeal.iloc[-2:].tolist() == ["granted", "none"]
-
-
-def _now(economy):  # type: ignore[no-untyped-def]
-    from celluler_sim.economy import Tick
-
-    n = economy.steps
-    return Tick(n, n * 600.0, (n + 1) * 600.0)
 
 
 @pytest.mark.parametrize("rule", ["spot_checks", "profit_audit", "redundant_execution", "reputation_tracking"])
@@ -143,8 +136,9 @@ def test_no_detector_reads_a_hidden_type(rule: str, monkeypatch: pytest.MonkeyPa
     decisions: list[list[np.ndarray]] = []
     for shuffle in (False, True):
         made = RunningTrust._examined
+        seen: list[np.ndarray] = []
 
-        def examined(self, deliveries, tick, made=made, shuffle=shuffle):  # type: ignore[no-untyped-def]
+        def examined(self, deliveries, tick, made=made, shuffle=shuffle, seen=seen):  # type: ignore[no-untyped-def]
             answers = self.conduct.answers  # what helpers answer is conduct, not judgement: let it see the true types
             fraud, propensity = self.conduct.fraud, self.conduct.propensity
             if shuffle:
@@ -165,7 +159,6 @@ def test_no_detector_reads_a_hidden_type(rule: str, monkeypatch: pytest.MonkeyPa
             seen.append(np.concatenate([found.guilty, found.missing, found.verdicts.agent, found.verdicts.score]))
             return found
 
-        seen: list[np.ndarray] = []
         with monkeypatch.context() as patch:
             patch.setattr(RunningTrust, "_examined", examined)
             trusting(f"verification={rule}", "verification.probability=0.7", "trust.failure_rate=0.05",
@@ -180,10 +173,10 @@ def test_admission_does_not_read_a_hidden_type() -> None:
     """With types shuffled at the end of a run, the same providers are let in and the same are accused next."""
     economy = trusting("verification.probability=0.5", "trust.fraud.shares={overclaim:0.4}", "trust.min_reputation=0.4")
     trust, slots = trust_of(economy), economy.providers.slots
-    before = trust.admits(slots, _now(economy)), trust.rule.accumulation.verdicts(trust.suspicion).score
+    before = trust.admits(slots, now(economy)), trust.rule.accumulation.verdicts(trust.suspicion).score
     trust.conduct.fraud = np.random.default_rng(1).permutation(trust.conduct.fraud)
     assert not before[0].all()
-    assert np.array_equal(trust.admits(slots, _now(economy)), before[0])
+    assert np.array_equal(trust.admits(slots, now(economy)), before[0])
     assert np.array_equal(trust.rule.accumulation.verdicts(trust.suspicion).score, before[1])
 
 
@@ -212,7 +205,7 @@ def test_a_whitewasher_begins_anew() -> None:
     trust = trust_of(economy)
     assert trust.log.renamed > 0
     cheats = np.flatnonzero(trust.conduct.fraud >= 0)
-    assert trust.admits(cheats, _now(economy)).all()
+    assert trust.admits(cheats, now(economy)).all()
 
 
 @pytest.mark.parametrize(
