@@ -19,6 +19,7 @@ from celluler_sim import load_run, replicate, resume, simulate
 from celluler_sim.__main__ import main
 from celluler_sim.checkpoint import state, store
 from celluler_sim.errors import ResultsError, ScenarioError
+from celluler_sim.experiments.journal import Journal
 from celluler_sim.recorder import Recorder
 from celluler_sim.results import Run
 from celluler_sim.run import run_scenario
@@ -234,21 +235,24 @@ def test_variants_go_on_too(tmp_path, monkeypatch):
     assert len(bytes_of(tmp_path / "cut")) == 3 * len(TABLES)
 
 
-def test_replicates_go_on_too(tmp_path):
-    """A job of which two of four replicates had been journalled: the others are run, the table is that of all four."""
-    replicate("compute_congestion", [*SMALL, "executor=serial", "ticks=5"], replicates=4, folder=tmp_path / "whole")
-    folder = Path(shutil.copytree(tmp_path / "whole", tmp_path / "cut"))
-    (folder / "replicates.parquet").rename(tmp_path / "before.parquet")
-    lines = (folder / "replicates.jsonl").read_text().splitlines(keepends=True)
-    (folder / "replicates.jsonl").write_text("".join(lines[:2]))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "outcome": "running"}))
-    assert resume(folder).manifest["outcome"] == "finished"
-    whole, again = (
-        load_run(path).tables["replicates"].drop(columns="duration_s") for path in (tmp_path / "whole", folder)
-    )
-    assert again.equals(whole)
-    assert len(again) == 4
+def test_replicates_go_on_too(tmp_path, monkeypatch):
+    """A job of four replicates, interrupted when the first were in its journal: the table is that of all four."""
+    more = [*SMALL, "executor=serial", "ticks=5"]
+    replicate("compute_congestion", more, replicates=4, folder=tmp_path / "whole")
+    real = Journal.append
+
+    def once(self, rows):
+        real(self, rows)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", once)
+        with pytest.raises(KeyboardInterrupt):
+            replicate("compute_congestion", more, replicates=4, folder=tmp_path / "cut")
+    assert resume(tmp_path / "cut").manifest["outcome"] == "finished"
+    tables = [load_run(tmp_path / name).tables["replicates"].drop(columns="duration_s") for name in ("whole", "cut")]
+    assert tables[0].equals(tables[1])
+    assert len(tables[0]) == 4
 
 
 # ---- kill -9 -------------------------------------------------------------------------------------------------------
