@@ -10,6 +10,7 @@ so what a member knows is the row of its newest event, and what it has decided i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,7 +91,11 @@ class Hashgraph:
             require("window_rounds", window_rounds, at_least=1)
         self._graph = write_rules(state.allocate(len(self.stakes), words), self.rules, self.stakes, window_rounds)
         self._news: list[Finality] = []
-        self._room = np.empty(_TIMES)
+
+    @cached_property
+    def _room(self) -> Floats:
+        """Scratch for the times of events."""
+        return np.empty(_TIMES)
 
     def __len__(self) -> int:
         """Return how many events have been added."""
