@@ -140,7 +140,7 @@ def test_sweep_over_scenarios_and_globs(call: Call, runs: Runs):
     outcome = call("-m", "scenario=./own.yaml,contest", "pricing=glob(*)")
     assert outcome.code == 0
     assert "[0] scenario=own.yaml pricing=eip1559" in outcome.out.splitlines()
-    assert [s.name for s, _ in runs] == ["own"] * 5 + ["contest"] * 5
+    assert [s.name for s, _ in runs] == ["own"] * len(registered("pricing")) + ["contest"] * len(registered("pricing"))
     assert {s.mechanisms["pricing"].name for s, _ in runs} == set(registered("pricing"))
 
 

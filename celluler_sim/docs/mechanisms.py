@@ -81,6 +81,8 @@ def _family(family: str) -> list[str]:
 
 def _parameters(family: str, name: str, cls: type) -> str:
     names = [row.key.partition(".")[2] for row in describe(cls, family)]
+    if family not in choices.families():  # no group of the configuration: its keys stand where the rule is used
+        return ", ".join(map(code, names)) or "none"
     return f"[{', '.join(names)}](keys.md#{anchor(f'{family}: {name}')})" if names else "none"
 
 

@@ -1,7 +1,7 @@
 """Loader of the MLPerf Training v4.0 results: runs, their evaluations and their power logs, as checked tables.
 
 The three files are `runs.csv`, `evals.csv` and `power.csv`, plain or gzipped, in one folder. They were derived from the
-log lines of the repository mlcommons/training_results_v4.0 (MLCommons Association, June 2024, Apache License 2.0);
+log lines of the repository mlcommons/training_results_v4.0 (MLCommons Association 2024, Apache License 2.0);
 MLPerf is a mark of the MLCommons Association, and figures derived here are not official results. Whatever is wrong with
 a file is one `TraceError` that names file, line (the header is line 1) and column.
 """

@@ -1,4 +1,4 @@
-"""Three rules with a planted fault each, and a workload that brings the second to light. A plugin for tests only."""
+"""Three rules with a planted fault each, and a workload that brings the second to light. The tests that use them register them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from celluler_sim.behaviours.consumer import Decision, Outlook, Wants
 from celluler_sim.book import Book, Fills, Floats
-from celluler_sim.mechanisms.base import register
 from celluler_sim.mechanisms.laws import Law
 from celluler_sim.workloads.base import Machines
 from celluler_sim.workloads.poisson import Poisson
@@ -17,7 +16,6 @@ from celluler_sim.workloads.poisson import Poisson
 _seen: dict[str, Floats] = {}
 
 
-@register("consumer_behaviour", "stale")
 @dataclass(frozen=True)
 class Stale:
     """Elastic, but where the first job looked at is the one of last time, last time's decisions are used again."""
@@ -32,7 +30,6 @@ class Stale:
         return Decision(when=when, bid=wants.value, again=dear)
 
 
-@register("consumer_behaviour", "per_tick")
 @dataclass(frozen=True)
 class PerTick:
     """Submits a job with a probability of a twentieth each tick, however long a tick is."""
@@ -43,7 +40,6 @@ class PerTick:
         return Decision(when=wants.now + np.where(later, 1e-6, 0.0), bid=wants.value, again=later)
 
 
-@register("allocation", "by_number")
 @dataclass(frozen=True)
 class ByNumber:
     """First come, first served, from the willing provider with the lowest number instead of the cheapest."""
@@ -70,7 +66,6 @@ class ByNumber:
         return Fills(np.array(rows, np.int64), np.array(offers, np.int64), np.array(amounts, float))
 
 
-@register("workload", "sorted_machines")
 @dataclass(frozen=True, kw_only=True)
 class SortedMachines(Poisson):
     """Poisson jobs for machines that are listed from the thriftiest to the dearest."""

@@ -51,8 +51,8 @@ def planted_rules(monkeypatch):
     """Rules with planted faults are known during a test and forgotten when it ends."""
     import_mechanisms()
     monkeypatch.setattr(registry, "_REGISTRY", {family: dict(rules) for family, rules in registry._REGISTRY.items()})
-    for rule in (planted.Stale, planted.PerTick):
-        registry.register("consumer_behaviour", rule.name)(rule)
+    registry.register("consumer_behaviour", "stale")(planted.Stale)
+    registry.register("consumer_behaviour", "per_tick")(planted.PerTick)
     registry.register("allocation", "by_number")(planted.ByNumber)
     registry.register("workload", "sorted_machines")(planted.SortedMachines)
 
@@ -115,7 +115,7 @@ def test_a_probability_per_tick_is_caught_by_half_the_tick(tmp_path, behaviour, 
 
 def test_the_command_line(tmp_path, capsys):
     """A table with a verdict per change, files, exit code 1 for a claim that does not hold, as JSON too."""
-    path = scenario(tmp_path, WAIT.replace("value: 36000", "value: -1"))
+    path = scenario(tmp_path, WAIT.replace("value: 36000", "value: -1000"))
     words = [
         str(path),
         "ticks=20",
