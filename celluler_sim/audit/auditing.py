@@ -2,7 +2,7 @@
 
 Every condition is run in the same worlds as the baseline, so figures are compared world by world: the interval of the
 mean paired difference is set against a tolerance (two one-sided tests, Schuirmann 1987). The idea of an audit of
-agent-based models, and its words, are those of Galan et al. (2009).
+agent-based models, and its words, are those of Galán et al. (2009).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Three rules with a planted fault each, and a workload that brings the second to light. The tests that use them register them."""
+"""Three rules with a planted fault each, and a workload that brings the second to light; tests register them."""
 
 from __future__ import annotations
 
