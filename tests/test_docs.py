@@ -92,7 +92,7 @@ def leaves(mapping: dict[str, object], path: str = "") -> Iterator[str]:
     for name, value in mapping.items():
         key = f"{path}{name}"
         if isinstance(value, dict) and not re.search(
-            r"hardware|behaviours|gpus|variants|claims|skip|tasks|accelerators|shares", key
+            r"hardware|behaviours|gpus|variants|claims|skip|proposals|tasks|accelerators|shares", key
         ):
             yield from leaves(value, f"{key}.")
         elif not (path and name == "name" and key != "market.name"):
