@@ -152,6 +152,19 @@ Markdown(
 )
 
 # %% [markdown]
+# ## How many orders are enough
+#
+# Beyond some two dozen members the Shapley value is sampled. The error of plain sampling falls with the square root of
+# the number of orders, along the dashed line; orders taken with their reverse, or with all their rotations, err less.
+
+# %%
+from celluler_sim.analysis.plots_sampling import convergence, draw
+from celluler_sim.mechanisms.game_forms import weighted_voting
+
+vote = weighted_voting(13, [5, 4, 4, 3, 3, 2, 2, 1, 1])
+draw(convergence(vote, [16, 64, 256, 1024], repetitions=20))
+
+# %% [markdown]
 # ## What this does not show
 #
 # This was one random world; `python -m benchmarks.resource_pool` repeats it in thirty and gives intervals. What somebody
