@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from celluler_sim.audit.conditions import number
 from celluler_sim.errors import require
 
 if TYPE_CHECKING:
@@ -28,10 +29,7 @@ class Slider:
 
     def start(self, scenario: Scenario) -> float:
         """Return the scenario's own value, kept within the slider."""
-        value: Any = scenario.to_mapping()
-        for part in self.key.split("."):
-            value = value[part] if isinstance(value, Mapping) and part in value else self.low
-        return min(max(float(value), self.low), self.high)
+        return min(max(number(scenario, self.key), self.low), self.high)
 
     def override(self, value: float) -> str:
         """Return the override that sets the key; `ScenarioError` beyond the slider's ends."""
