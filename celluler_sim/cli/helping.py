@@ -25,9 +25,9 @@ def show_help() -> int:
 
 def _groups() -> str:
     """Return the options of the groups that most runs choose from, and the names of the others."""
-    choices.import_mechanisms()
-    scenarios = [name for name, scenario in files.find(choices.families()).items() if not scenario.error]
     families = choices.families()
+    choices.import_mechanisms(*families[:SHOWN])
+    scenarios = [name for name, scenario in files.find(families).items() if not scenario.error]
     options = {"scenario": scenarios, **{family: list(registered(family)) for family in families[:SHOWN]}}
     options |= {"and, see `list NAME`": [*families[SHOWN:]]}
     width = min(shutil.get_terminal_size().columns, 110)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -36,12 +37,18 @@ def families() -> tuple[str, ...]:
 
 
 @cache
-def import_mechanisms() -> None:
-    """Import every module of this package that registers a mechanism; helpers and kernels stay out until a run."""
+def import_mechanisms(*only: str) -> None:
+    """Import every module of this package that registers a mechanism; helpers and kernels stay out until a run.
+
+    ``only`` are the families that are wanted; without any, all of them are.
+    """
+    wanted = re.compile(
+        rf'^@register\(\s*"({"|".join(map(re.escape, only))})"'.encode() if only else rb"^@register\(", re.MULTILINE
+    )
     for name in PACKAGES:
         package = importlib.import_module(f"celluler_sim.{name}")
         for path in sorted(path for folder in package.__path__ for path in Path(folder).glob("*.py")):
-            if b"\n@register(" in path.read_bytes():
+            if wanted.search(path.read_bytes()):
                 importlib.import_module(f"celluler_sim.{name}.{path.stem}")
 
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml  # type: ignore[import-untyped]
 
 from celluler_sim.config_build import did_you_mean, show
 from celluler_sim.errors import ScenarioError
@@ -23,6 +23,38 @@ MOST_REFERENCES = 20  # in one file
 LONGEST_REFERRING = 1000  # letters of a text that refers to keys: twenty that double each other stay a million
 _REFERENCE = re.compile(r"\$\{[\w.]+\}")
 _PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads a scenario as Hydra reads its own files: 1e5 is a number, a date is a text, a key may stand once."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name and type
+        first: [rule for rule in rules if rule[0] not in {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:float"}]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                problem = f"found duplicate key {key.value}"
+                raise yaml.constructor.ConstructorError(
+                    "while constructing a mapping", node.start_mark, problem, key.start_mark
+                )
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"""[-+]?(?:\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d[\d_]*(?:[eE][-+]?\d+)?|\.(?:inf|Inf|INF))$
+        |\.(?:nan|NaN|NAN)$""",
+        re.VERBOSE,
+    ),
+    list("-+0123456789."),
+)
 
 
 @dataclass(frozen=True)
@@ -132,7 +164,7 @@ def _load(path: Path, families: tuple[str, ...], free_name: bool, _time: int, _s
     text = read_text(path, MOST_SCENARIO)
     if "!" in text or "&" in text:  # else it has neither tags nor aliases
         check_yaml(text)
-    content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    content: Any = yaml.load(text, _Loader)  # noqa: S506 - a safe loader, of plain values
     if not isinstance(content, dict):
         raise ScenarioError("a scenario is a mapping of keys to values")
     if "hydra" in content:
