@@ -37,14 +37,21 @@ class _Numbers:
         self.name, self.label = column.name, f"{table}.{column.name}"
         self.dtype = np.dtype(column.dtype)
         self.scalars = SCALARS[self.dtype.kind]
+        self.whole = self.dtype.kind == "i"
+        self.least, self.most = (int(np.iinfo(self.dtype).min), int(np.iinfo(self.dtype).max)) if self.whole else (0, 0)
         self.buffer = np.empty(capacity, self.dtype)
 
     def ready(self, value: Any) -> Any:
-        """Return a column or scalar that fits the buffer without loss; raise `TypeError` for anything else."""
+        """Return a column or scalar that fits the buffer without loss; raise `TypeError` for anything else.
+
+        Raises `OverflowError` for a whole number that the column's type cannot hold.
+        """
         if isinstance(value, np.ndarray) and value.ndim == 1:
             if value.dtype == self.dtype or np.can_cast(value.dtype, self.dtype, "safe"):
                 return value
         elif type(value) in self.scalars:
+            if self.whole and not self.least <= value <= self.most:
+                raise OverflowError(f"{self.label} must fit {self.dtype}, got {value}")
             return value
         raise TypeError(f"{self.label} must be one number or a 1-d array that casts to {self.dtype}, {_got(value)}")
 

@@ -86,8 +86,10 @@ class Economy(ColumnarModel):
         self._make_providers()
         self._make_consumers()
         self._disturb()
-        rules = (setup.mechanisms[family] for family in FAMILIES)
-        self.institutions: list[Institution] = [i for rule in rules if (i := rule.open(self)) is not None]
+        self.institutions: list[Institution] = []  # each finds those before it, in the order of `FAMILIES`
+        for family in FAMILIES:
+            if (institution := setup.mechanisms[family].open(self)) is not None:
+                self.institutions.append(institution)
 
     def record_to(self, recorder: Recorder) -> None:
         """Write tables to another recorder from now on."""
@@ -586,6 +588,8 @@ class Economy(ColumnarModel):
         p, config = self.providers, self.setup.agents.providers
         slots = providers_.repricing(p, config, self.streams, tick.number, tick.seconds)
         slots = slots[p["offering"][slots]]  # who is leaving does not come back by revising an ask
+        if not len(slots):
+            return
         cost = p["energy_cost"][slots] + p["capital_cost"][slots]
         p["markup"][slots] = providers_.revised_markup(p["markup"][slots], p["use"][slots], config)
         ask = providers_.asks(cost, p["markup"][slots], p["behaviour"][slots], self.provider_rules, tick.number)
@@ -608,6 +612,8 @@ class Economy(ColumnarModel):
             self._send_offers(OFFER, slots, self.providers["ask"][slots], tick)
 
     def _send_offers(self, kind: int, slots: Slots, ask: Floats, tick: Tick) -> None:
+        if not len(slots):
+            return
         p = self.providers
         validator = p["validator"][slots].astype(np.int64)
         number = self.submit(kind, p["account"][slots], validator, np.full(len(slots), tick.end))
@@ -669,4 +675,8 @@ def _pick(columns: Columns, rows: npt.NDArray[Any]) -> Columns:
 
 
 def _quantiles(values: Floats, *q: float) -> list[float]:
-    return np.quantile(values, q).tolist() if len(values) else [float("nan")] * len(q)
+    """Return quantiles by linear interpolation, as `numpy.quantile` does, at a tenth of its cost for a few values."""
+    if not len(values):
+        return [float("nan")] * len(q)
+    values = np.sort(values)
+    return np.interp(np.array(q) * (len(values) - 1), np.arange(len(values)), values).tolist()  # type: ignore[no-any-return]

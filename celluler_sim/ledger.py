@@ -86,6 +86,15 @@ class Amounts:
             )
 
     @classmethod
+    def trusted(cls, hi: Limbs, lo: Limbs) -> Amounts:
+        """Return amounts without looking at them: both limbs are contiguous int64 columns, owned, and well formed."""
+        amounts = object.__new__(cls)
+        for name, limb in (("hi", hi), ("lo", lo)):
+            limb.flags.writeable = False
+            object.__setattr__(amounts, name, limb)
+        return amounts
+
+    @classmethod
     def from_prana(cls, prana: npt.ArrayLike, supply_prana: int = SUPPLY_PRANA) -> Amounts:
         """Return amounts in PRANA, (n,), each rounded once, half to even, to a unit.
 
@@ -98,7 +107,7 @@ class Amounts:
             raise LedgerError(f"amounts must be >= 0 and <= {supply_prana} PRANA, got {values.flat[row]} in row {row}")
         hi, lo = np.empty(values.shape, np.int64), np.empty(values.shape, np.int64)
         kernels.round_floats(_column("amounts", values.view(np.int64), "i", np.int64), hi, lo)
-        return cls(hi, lo)
+        return cls.trusted(hi, lo)
 
     @classmethod
     def from_units(cls, units: Iterable[int]) -> Amounts:
@@ -259,7 +268,7 @@ class Ledger:
         """Return what one bucket of ``accounts`` (all by default) holds, exactly."""
         held = self._held.get(bucket, np.broadcast_to(np.int64(0), (self._n, 2)))[: self._n]  # nothing staked yet
         cells = held[accounts] if isinstance(accounts, slice) else held.take(self._checked(bucket, accounts), axis=0)
-        return Amounts(cells[:, 0].copy(), cells[:, 1].copy())
+        return Amounts.trusted(cells[:, 0].copy(), cells[:, 1].copy())
 
     def units(self, account: int, bucket: Bucket = "free") -> int:
         """Return what one bucket of one account holds, exactly, in units."""
@@ -329,7 +338,7 @@ class Ledger:
         refused = np.zeros(len(source), np.bool_)
         kernels.move(self._held[giving], source, self._held[taking], target, amounts.hi, amounts.lo, refused)
         if self.journal is not None:
-            moved = Amounts(amounts.hi.copy(), amounts.lo.copy())
+            moved = Amounts.trusted(amounts.hi.copy(), amounts.lo.copy())
             self.journal.append(Transfers(kind, source.copy(), target.copy(), moved, refused.copy()))
         return refused
 
@@ -396,4 +405,4 @@ def split_groups(total: Amounts, weight: npt.ArrayLike, start: npt.ArrayLike) ->
     group = kernels.split_groups(total.hi, total.lo, shares, bounds, hi, lo)
     if group >= 0:
         raise LedgerError(f"split: a total above 0 needs a weight above 0, got none in group {group}")
-    return Amounts(hi, lo)
+    return Amounts.trusted(hi, lo)

@@ -64,6 +64,7 @@ class _Sink:
         self.names = frozenset(column.name for column in table.columns)
         self.buffers: list[Buffer] = []  # made when the first row arrives
         self.rows = 0  #    in the buffers
+        self.singles: list[list[Any]] = []  # rows of scalars that came after them
         self.written = 0  # in batches
         self.batches: list[pa.RecordBatch] = []
         self.file: Any = None
@@ -79,8 +80,8 @@ class _Sink:
             # the schema is written with the first batch: be readable from the start
             self.writer.write_batch(pa.RecordBatch.from_pylist([], self.schema))
 
-    def ready(self, columns: Mapping[str, Any]) -> tuple[list[Any], int]:
-        """Return the columns in the table's order, checked, and how many rows they make."""
+    def ready(self, columns: Mapping[str, Any]) -> tuple[list[Any], int | None]:
+        """Return the columns in the table's order, checked, and how many rows they make; None if all are scalars."""
         if columns.keys() != self.names:
             raise TypeError(self._names_message(columns))
         if not self.buffers:
@@ -89,7 +90,7 @@ class _Sink:
         lengths = {len(value) for value in values if isinstance(value, np.ndarray)}
         if len(lengths) > 1:
             raise ValueError(self._lengths_message(values))
-        return values, lengths.pop() if lengths else 1
+        return values, lengths.pop() if lengths else None
 
     def _names_message(self, columns: Mapping[str, Any]) -> str:
         order = [column.name for column in self.table.columns]
@@ -103,8 +104,25 @@ class _Sink:
         lengths = {buffer.name: len(value) for buffer, value in pairs if isinstance(value, np.ndarray)}
         return f"table {self.table.name} needs columns of one length, got {lengths}"
 
+    def note(self, values: list[Any]) -> None:
+        """Take one row of scalars."""
+        self.singles.append(values)
+        if self.rows + len(self.singles) == self.capacity:
+            self.settle()
+
+    def settle(self) -> None:
+        """Copy the rows of scalars into the buffers, column by column."""
+        if not self.singles:
+            return
+        end = self.rows + len(self.singles)
+        for buffer, column in zip(self.buffers, zip(*self.singles, strict=True), strict=True):
+            buffer.buffer[self.rows : end] = column
+        self.rows = end
+        self.singles = []
+
     def fill(self, values: list[Any], start: int, stop: int) -> int:
         """Copy rows ``start`` to ``stop`` into the buffers as far as they fit; return where to go on."""
+        self.settle()
         stop = min(stop, start + self.capacity - self.rows)
         end = self.rows + stop - start
         for buffer, value in zip(self.buffers, values, strict=True):
@@ -114,6 +132,7 @@ class _Sink:
 
     def flush(self) -> None:
         """Make one batch of what is buffered, and write or keep it."""
+        self.settle()
         if not self.rows:
             return
         kept = self.writer is None
@@ -234,11 +253,16 @@ class Recorder:
         if not self._open:
             raise ValueError(f"recorder must be open to log {table!r}, got one that has been finished or aborted")
         values, n = sink.ready(columns)
+        if n is None:
+            sink.note(values)
+            n = 0
         start = 0
         while start < n:
             start = sink.fill(values, start, n)
             if sink.rows == sink.capacity:
                 self._flush(sink)
+        if sink.rows == sink.capacity:
+            self._flush(sink)
         if self.folder is not None and time.monotonic() >= self._due:
             self.flush()
 
@@ -279,7 +303,8 @@ class Recorder:
 
     def logged(self, name: str) -> int:
         """Return the rows of one table logged so far, acknowledged or not."""
-        return self._sinks[name].written + self._sinks[name].rows
+        sink = self._sinks[name]
+        return sink.written + sink.rows + len(sink.singles)
 
     def finish(self) -> None:
         """Close every table and put it in order: one Parquet file each, sorted by its key, the streams removed.

@@ -79,6 +79,8 @@ def read_stream(path: Path) -> Iterator[pa.RecordBatch]:
 
 def sorted_table(table: pa.Table) -> pa.Table:
     """Return ``table`` in one chunk a column, sorted by its key; equal keys stay in logged order."""
+    if not table.num_rows:
+        return table
     table = table.combine_chunks()
     key = key_of(table.schema)
     return table if is_sorted(table.to_batches(), key) else table.sort_by([(name, "ascending") for name in key])

@@ -164,7 +164,11 @@ def _load(path: Path, families: tuple[str, ...], free_name: bool, _time: int, _s
     text = read_text(path, MOST_SCENARIO)
     if "!" in text or "&" in text:  # else it has neither tags nor aliases
         check_yaml(text)
-    content: Any = yaml.load(text, _Loader)  # noqa: S506 - a safe loader, of plain values
+    try:
+        content: Any = yaml.load(text, _Loader)  # noqa: S506 - a safe loader, of plain values
+    except yaml.YAMLError:
+        yaml.safe_load(text)  # the slower reader says better what is wrong
+        raise
     if not isinstance(content, dict):
         raise ScenarioError("a scenario is a mapping of keys to values")
     if "hydra" in content:

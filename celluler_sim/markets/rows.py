@@ -42,6 +42,7 @@ class Rows:
         for name, dtype in dtypes.items():
             kind, width = dtype if isinstance(dtype, tuple) else (dtype, None)
             self._columns[name] = np.empty((16,) if width is None else (16, width), kind)
+        self._none = {name: column[:0].copy() for name, column in self._columns.items() if name != "alive"}
 
     def __len__(self) -> int:
         """Return the number of rows that are alive."""
@@ -69,6 +70,8 @@ class Rows:
 
     def rows(self, index: Array | slice) -> dict[str, Array]:
         """Return copies of some rows, live views of a slice."""
+        if isinstance(index, np.ndarray) and not len(index):
+            return dict(self._none)
         return {name: column[: self.size][index] for name, column in self._columns.items() if name != "alive"}
 
     def alive(self) -> dict[str, Array]:
