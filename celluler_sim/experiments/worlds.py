@@ -56,9 +56,10 @@ def _run(job: Job) -> Row:
     error = None
     seed = None
     try:
-        scenario = replace(_scenario(job.config), replicate=job.replicate)
+        scenario, config = _scenario(job.config)
+        scenario = replace(scenario, replicate=job.replicate)
         seed = world_number(scenario.seed, scenario.replicate)
-        figures = _with_tables(scenario, Path(job.folder)) if job.folder else figures_of(scenario)
+        figures = _with_tables(scenario, Path(job.folder)) if job.folder else figures_of(scenario, config)
     except Exception as exception:  # noqa: BLE001 - the other replicates go on; the row says what happened
         error = one_line(exception)
     row = {
@@ -73,12 +74,16 @@ def _run(job: Job) -> Row:
 
 
 @lru_cache(maxsize=64)
-def _scenario(config: str) -> Scenario:
-    return Scenario.from_mapping(json.loads(config))
+def _scenario(config: str) -> tuple[Scenario, Mapping[str, Any]]:
+    scenario = Scenario.from_mapping(json.loads(config))
+    return scenario, scenario.to_mapping()
 
 
-def figures_of(scenario: Scenario) -> dict[str, float | None]:
-    """Run a scenario in memory and return its summary's figures, those of speed excepted."""
+def figures_of(scenario: Scenario, config: Mapping[str, Any]) -> dict[str, float | None]:
+    """Run a scenario in memory and return its summary's figures, those of speed excepted.
+
+    ``config`` is its plain mapping, but for the number of the replicate.
+    """
     from celluler_sim.analysis.summary import summarise
     from celluler_sim.economy import Economy
     from celluler_sim.recorder import Recorder
@@ -89,7 +94,7 @@ def figures_of(scenario: Scenario) -> dict[str, float | None]:
         economy.step()
     economy.close()
     tables: Any = Columns(economy.recorder)  # of which the summary reads columns only
-    return summarise(tables, scenario.to_mapping(), economy.setup.workload.facts())
+    return summarise(tables, config, economy.setup.workload.facts())
 
 
 def _with_tables(scenario: Scenario, folder: Path) -> dict[str, Any]:
@@ -126,29 +131,31 @@ class Frame:
     def __init__(self, table: pa.Table) -> None:
         self._table = table
         self.columns: list[str] = table.column_names
+        self._read: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         import pyarrow as pa
 
-        column = self._table.column(name)
-        return Words(column) if pa.types.is_string(column.type) else column.to_numpy()
+        if name not in self._read:
+            column = self._table.column(name)
+            self._read[name] = Words(column) if pa.types.is_string(column.type) else column.to_numpy()
+        return self._read[name]
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
 
 class Words:
-    """A column of texts."""
+    """A column of texts: which of few different ones stands in each row."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
-        self._column = column
+        coded = column.combine_chunks().dictionary_encode()
+        self._words: list[str] = coded.dictionary.to_pylist()
+        self._codes = coded.indices.to_numpy()
 
     def isin(self, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return in which rows the text is one of ``names``, (n_rows,)."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        return np.asarray(pc.is_in(self._column, value_set=pa.array(list(names), pa.string())))
+        return np.asarray(np.array([word in names for word in self._words], np.bool_)[self._codes])
 
     def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return np.asarray(self._column.to_pylist(), dtype=dtype or object)
+        return np.asarray(np.array(self._words, dtype=dtype or object)[self._codes])
