@@ -8,22 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from celluler_sim.agents import consumer as consumers_
-from celluler_sim.agents import provider as providers_
-from celluler_sim.agents.consumer import Consumer, ConsumerMaker
-from celluler_sim.agents.provider import Provider, ProviderMaker
-from celluler_sim.behaviours.consumer import Outlook, Wants
+from celluler_sim.agents.demand import DemandSide
+from celluler_sim.agents.supply import SupplySide
 from celluler_sim.book import Floats, Slots
 from celluler_sim.columnar import ColumnarModel
 from celluler_sim.consensus.base import OFFER, REQUEST, WITHDRAW, Ordered, Transactions
-from celluler_sim.errors import InvariantError
 from celluler_sim.institutions.base import FAMILIES, Institution
 from celluler_sim.ledger import SUPPLY_PRANA, Amounts, Ledger, split_groups
 from celluler_sim.logbook import Logbook
 from celluler_sim.markets.resource import Offers, Quote, ResourceMarket, Started
-from celluler_sim.markets.rows import Rows
+from celluler_sim.markets.rows import Rows, pick
+from celluler_sim.markets.settlement import Settlement
 from celluler_sim.mechanisms.welfare import optimal_gain
-from celluler_sim.population import Population
 from celluler_sim.recorder import Recorder
 from celluler_sim.streams import Streams, world_number
 
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
     from celluler_sim.scenario import Scenario
 
 Columns = dict[str, npt.NDArray[Any]]
-DAY = 86_400.0
 ESCROW_MARGIN = 1e-9  # share by which an escrow exceeds the bid: amounts due are rounded, an escrow must cover them
 
 
@@ -83,8 +78,12 @@ class Economy(ColumnarModel):
         )  # fmt: skip
         self._open_books()
         self._make_validators()
-        self._make_providers()
-        self._make_consumers()
+        machines = setup.workload.machines()
+        self.supply_side = SupplySide(self)
+        self.demand_side = DemandSide(self)
+        self.providers, self.consumers = self.supply_side.providers, self.demand_side.consumers
+        n = self.providers.size
+        self.supply = np.zeros((n, 0)) if machines is None else machines.supply.copy()  # (n, n_resources)
         self._disturb()
         self.institutions: list[Institution] = []  # each finds those before it, in the order of `FAMILIES`
         for family in FAMILIES:
@@ -104,30 +103,12 @@ class Economy(ColumnarModel):
     # ---- construction ----------------------------------------------------------------------------------------------
 
     def _open_books(self) -> None:
-        f, i, n_resources = np.float64, np.int64, self.market.n_resources
-        self.held = Rows(
-            {"when": np.inf},
-            job=i,
-            consumer=i,
-            born=f,
-            when=f,
-            value=f,
-            amount=f,
-            work=f,
-            deadline=f,
-            give_up=f,
-            kinds=np.uint64,
-            demand=(f, n_resources),
-        )
+        f, i = np.float64, np.int64
         self.sent = Rows(number=i, kind=np.int8, sender=i, validator=i, submitted=f)  # not final yet
-        self.orders = Rows(number=i, provider=i, ask=f)  # what offers and withdrawals among them say
-        self._n_jobs = self._n_fills = self._n_transactions = self._n_ordered = self._n_entrants = 0
-        self._payments: list[tuple[Slots, Slots, Amounts]] = []
-        self._refunds: list[tuple[Slots, Amounts]] = []
+        self._n_jobs = self._n_fills = self._n_transactions = self._n_ordered = 0
+        self.due = Settlement()
         self._row: dict[str, float | int | bool] = {}
         self._peak = (-1.0, 0, {})  # type: tuple[float, int, dict[str, tuple[Floats, Floats]]]
-        self._day_price = self.setup.pricing.base_price
-        self._day_utilisation = 0.5
         self._latencies: Floats = np.empty(0)
 
     def _make_validators(self) -> None:
@@ -137,39 +118,6 @@ class Economy(ColumnarModel):
         locked = Amounts.from_prana(stake)
         self.validators = self.ledger.open_accounts(len(stake), locked)
         self.ledger.stake(self.validators, locked)
-
-    def _make_providers(self) -> None:
-        setup, machines = self.setup, self.setup.workload.machines()
-        self.provider_rules = providers_.behaviours(setup.agents.providers)
-        self.provider_maker = ProviderMaker(
-            setup.agents.providers, self.streams, setup.market.unit_size, setup.consensus.n_validators, machines
-        )
-        self.providers = Population(self, Provider)
-        n = setup.agents.providers.count if machines is None else len(machines.capacity)
-        self.supply = np.zeros((n, 0)) if machines is None else machines.supply.copy()  # (n, n_resources)
-        self._add_providers(np.arange(n), "provider", offering=True)
-
-    def _add_providers(self, serial: Slots, family: str, *, offering: bool) -> Slots:
-        traits = self.provider_maker.make(serial, family)
-        cost = traits.energy_cost + traits.capital_cost
-        markup, tick = np.full(len(serial), self.setup.agents.providers.markup), max(self.steps - 1, 0)
-        ask = providers_.asks(cost, markup, traits.behaviour, self.provider_rules, tick)
-        return self.providers.add(
-            len(serial), account=self.ledger.open_accounts(len(serial)), kind=traits.kind, capacity=traits.capacity,
-            quality=traits.quality, energy_cost=traits.energy_cost, capital_cost=traits.capital_cost, ask=ask,
-            markup=markup, use=self.setup.agents.providers.target_use,
-            behaviour=traits.behaviour, validator=traits.validator, offering=offering,
-        )  # fmt: skip
-
-    def _make_consumers(self) -> None:
-        setup = self.setup
-        self.consumer_rules = consumers_.behaviours(setup.agents.consumers)
-        given = setup.workload.n_consumers()
-        n = setup.agents.consumers.count if given is None else given
-        maker = ConsumerMaker(setup.agents.consumers, self.streams, setup.consensus.n_validators)
-        endowment = Amounts.from_prana(maker.endowments(n, SUPPLY_PRANA))
-        self.consumers = Population(self, Consumer)
-        self.consumers.add(n, account=self.ledger.open_accounts(n, endowment), **maker.make(n))
 
     def _disturb(self) -> None:
         """Deal agents' numbers or validators anew: what an audit asks for, and no conclusion may depend on."""
@@ -210,48 +158,21 @@ class Economy(ColumnarModel):
 
     def act(self, tick: Tick) -> None:
         """Jobs are born; every consumer with a job on its mind decides; requests are submitted, their escrow locked."""
-        self._bear_jobs(tick)
-        rows = np.flatnonzero(self.held["when"] < tick.end)
-        if activation := self.setup.disturb.activation:
-            rows = self.streams.at(f"disturb.activation.{activation}", tick.number).permutation(rows)
-        jobs = self.held.take(rows)
-        now = np.maximum(jobs["when"], tick.start)
-        pricing = self.setup.pricing
-        outlook = Outlook(
-            self.market.last_price, pricing.time_factor, pricing.window_seconds, self.setup.agents.consumers.postpone_s
-        )
-        job = jobs["consumer"], jobs["born"]
-        uniform = consumers_.job_draws(self.streams, "consumer.decision", *job, tick.number)
-        behaviour = self.consumers["behaviour"][jobs["consumer"]]
-        wants = Wants(now, jobs["value"], jobs["work"], jobs["give_up"])
-        decision = consumers_.decide(wants, behaviour, self.consumer_rules, outlook, uniform, tick.number)
-        jobs["when"], jobs["bid"] = decision.when, decision.bid
-        later = decision.again | (decision.when >= tick.end)
-        walk = later & (decision.when > jobs["give_up"])
-        self._leave(_pick(jobs, walk), "reneged", tick)
-        hold = _pick(jobs, later & ~walk)
-        del hold["bid"]
-        self.held.append(**hold)
-        self._submit_requests(_pick(jobs, ~later), tick)
-        self._row["postponed"] = len(self.held)
+        self.demand_side.bear(tick)
+        ready, given_up = self.demand_side.decide(tick)
+        self._leave(given_up, "reneged", tick)
+        self._submit_requests(ready, tick)
+        self._row["postponed"] = len(self.demand_side.held)
         for institution in self.institutions:
             institution.act(tick)
 
-    def _bear_jobs(self, tick: Tick) -> None:
-        rate = self.consumers["rate"] * self.consumers.active
-        born = self.setup.workload.arrivals(self.streams, tick.number, tick.start, tick.end, rate)
-        value, patience = consumers_.appraise(born, self.setup.agents.consumers, self.streams)
-        give_up = born.born + patience
-        n = len(born)
-        self.held.append(
-            job=self._n_jobs + np.arange(n), consumer=born.consumer, born=born.born, when=born.born, value=value,
-            amount=born.amount, work=born.work, give_up=give_up, kinds=born.kinds, demand=born.demand,
-            deadline=give_up + self.setup.agents.consumers.deadline_stretch * born.work / born.amount,
-        )  # fmt: skip
+    def number_jobs(self, n: int) -> Slots:
+        """Return the numbers of ``n`` new jobs, (n,)."""
         self._n_jobs += n
+        return np.arange(self._n_jobs - n, self._n_jobs)
 
     def _submit_requests(self, jobs: Columns, tick: Tick) -> None:
-        jobs = _pick(jobs, np.argsort(jobs["when"], kind="stable"))
+        jobs = pick(jobs, np.argsort(jobs["when"], kind="stable"))
         account = self.consumers["account"][jobs["consumer"]]
         most = jobs["bid"] * jobs["work"] * (1 + ESCROW_MARGIN)
         escrow = Amounts.from_prana(np.minimum(most, SUPPLY_PRANA))
@@ -259,9 +180,9 @@ class Economy(ColumnarModel):
         refused = np.empty(len(account), bool)
         refused[beyond] = True
         refused[~beyond] = self.ledger.lock(account[~beyond], escrow[~beyond])
-        self._leave(_pick(jobs, refused), "refused", tick)
+        self._leave(pick(jobs, refused), "refused", tick)
         ok = np.flatnonzero(~refused)
-        jobs, n = _pick(jobs, ok), len(ok)
+        jobs, n = pick(jobs, ok), len(ok)
         submitted = jobs.pop("when")
         consumer = jobs["consumer"]
         validator = self.consumers["validator"][consumer].astype(np.int64)
@@ -320,12 +241,7 @@ class Economy(ColumnarModel):
         pool.drop(rows)
         self.market.waiting.append(**arrived)
         says = (kind == OFFER) | (kind == WITHDRAW)
-        places = np.searchsorted(self.orders["number"], ordered.number[says])
-        said = self.orders.rows(places)
-        self.orders.drop(places)
-        offers = kind[says] == OFFER
-        self.providers["ask"][said["provider"][offers]] = said["ask"][offers]
-        self.providers["offering"][said["provider"]] = offers
+        self.supply_side.take_in(kind[says], ordered.number[says])
         for institution in self.institutions:
             for own in institution.kinds:
                 if (rows := np.flatnonzero(kind == own)).size:
@@ -340,7 +256,7 @@ class Economy(ColumnarModel):
         place = np.searchsorted(self.sent["number"], gone)
         self.log.transactions(self.sent.rows(place), None, 0)
         self.sent.drop(place)
-        self.orders.drop(np.flatnonzero(np.isin(self.orders["number"], gone)))
+        self.supply_side.forget(gone)
         jobs = self.market.mempool.take(np.flatnonzero(np.isin(self.market.mempool["transaction"], gone)))
         self._refund_whole(jobs)
         self._leave(jobs, "expired", tick)
@@ -355,9 +271,10 @@ class Economy(ColumnarModel):
         paid = (fills["price"] - fills["skim"]) * fills["work"]
         for institution in self.institutions:
             if (share := institution.delivered(fills, jobs, tick)) is not None:
-                due, back, lost = self._withhold(fills, jobs, due, share)
+                due, back, lost = self.due.withhold(fills, jobs, due, share)
                 paid, worth, jobs["paid"] = paid * share, worth - jobs["value"] * lost, jobs["paid"] - back
-        self._payments.append((fills["account"], self.providers["account"][provider], self._skim(fills, due)))
+        due = self.due.skim(fills, due, self.validators)
+        self.due.pay(fills["account"], self.providers["account"][provider], due)
         np.add.at(self.providers["earned"], provider, paid)
         consumer = jobs["consumer"]
         spent = jobs["paid"]
@@ -365,31 +282,6 @@ class Economy(ColumnarModel):
         np.add.at(self.consumers["surplus"], consumer, worth - spent)
         self.log.jobs(self.market.name, "finished", jobs)
         self._row["finished"], self._row["revenue_prana"] = len(consumer), float(paid.sum())
-
-    def _withhold(self, fills: Columns, jobs: Columns, due: Amounts, share: Floats) -> tuple[Amounts, Floats, Floats]:
-        """Give consumers back what was not earned: return what is still due, and per job the PRANA and work missing."""
-        parts = split_groups(due, np.stack([share, 1 - share], axis=1).ravel(), 2 * np.arange(len(share)))
-        self._refunds.append((fills["account"], parts[1::2]))
-        job = np.searchsorted(jobs["job"], fills["job"], sorter=(by := np.argsort(jobs["job"], kind="stable")))
-        missing = (1 - share) * fills["work"]
-        back = np.zeros(len(by))
-        lost = back.copy()
-        np.add.at(back, by[job], missing * fills["price"])
-        np.add.at(lost, by[job], missing)
-        return parts[::2], back, lost
-
-    def _skim(self, fills: Columns, due: Amounts) -> Amounts:
-        """Let proposers have what they took; return what is left for the providers."""
-        rows = np.flatnonzero(fills["skim"] > 0)
-        if not len(rows):
-            return due
-        shares = np.stack([fills["skim"][rows], fills["price"][rows] - fills["skim"][rows]], axis=1)
-        parts = split_groups(due[rows], shares.ravel(), 2 * np.arange(len(rows)))
-        skim = parts[::2]
-        self._payments.append((fills["account"][rows], self.validators[fills["proposer"][rows]], skim))
-        hi, lo = due.hi.copy(), due.lo.copy()
-        hi[rows], lo[rows] = parts.hi[1::2], parts.lo[1::2]
-        return Amounts(hi, lo)
 
     def clear(self, tick: Tick) -> None:
         """Quote, allocate, reserve; those whose patience has ended leave."""
@@ -482,7 +374,7 @@ class Economy(ColumnarModel):
         work = jobs["work"][started.job] * started.quantity / started.granted[started.job]
         end, paid = started.start + duration, started.price * jobs["work"]
         due_in_all = Amounts.from_prana(paid)  # rounded once; its parts sum to it
-        self._refunds.append((jobs["account"], Amounts(jobs["escrow_hi"], jobs["escrow_lo"]) - due_in_all))
+        self.due.refund(jobs["account"], Amounts(jobs["escrow_hi"], jobs["escrow_lo"]) - due_in_all)
         free_of_charge = (started.price == 0)[started.job]
         weight = started.quantity * np.where(free_of_charge, 1.0, started.unit_price)
         due = split_groups(due_in_all, weight, np.searchsorted(started.job, np.arange(n)))
@@ -531,7 +423,7 @@ class Economy(ColumnarModel):
 
         Whatever goes wrong leaves the market as it was.
         """
-        market, before = self.market, (self._n_fills, len(self._refunds))
+        market, before = self.market, (self._n_fills, self.due.n_refunds)
         market.waiting.append(**job, job=np.array([self._n_jobs]))
         row = np.array([market.waiting.size - 1])
         try:
@@ -540,7 +432,7 @@ class Economy(ColumnarModel):
             for rows in (market.waiting, market.running, market.fills):
                 rows.drop(np.flatnonzero(rows["alive"] & (rows["job"] == self._n_jobs)))
             self._n_fills = before[0]
-            del self._refunds[before[1] :]
+            self.due.forget_refunds(before[1])
             raise
         self._n_jobs += 1
         work, price = fills["work"], fills["price"]
@@ -556,68 +448,13 @@ class Economy(ColumnarModel):
 
     def settle(self, tick: Tick) -> None:
         """Have the ledger execute what the market decided."""
-        refused = [self.ledger.pay_escrow(*payment, "pay") for payment in self._payments]
-        refused += [self.ledger.release(*refund) for refund in self._refunds]
-        if any(r.any() for r in refused):
-            raise InvariantError(f"tick {tick.number}: what is due must be in escrow, got a payment the ledger refused")
-        self._payments.clear()
-        self._refunds.clear()
+        self.due.carry_out(self.ledger, tick.number)
 
     def learn(self, tick: Tick) -> None:
         """Let providers account for profit, revise asks, leave and enter; it shows once it is ordered."""
-        p, config = self.providers, self.setup.agents.providers
-        p["busy"][:] = self.market.busy(p.size)
-        p["earning"][:] = self.market.earning(p.size)
-        providers_.account_profit(p, tick.seconds)
-        weight = -np.expm1(-tick.seconds / DAY)
-        self._day_price += (self.market.last_price - self._day_price) * weight
-        self._day_utilisation += (float(self._row["utilisation"]) - self._day_utilisation) * weight
-        self._revise_asks(tick)
-        leaving = np.flatnonzero(p.active & p["offering"] & (p["losing_s"] > config.exit_after_s))
-        p["losing_s"][leaving] = 0.0
-        self._send_offers(WITHDRAW, leaving, p["ask"][leaving], tick)
-        drained = np.flatnonzero(p.active & ~p["offering"] & (p["busy"] == 0))
-        if len(drained):
-            p.remove(np.setdiff1d(drained, self.orders.alive()["provider"]))
-        if self.setup.workload.machines() is None:
-            self._enter(tick)
+        self.supply_side.learn(tick, float(self._row["utilisation"]))
         for institution in self.institutions:
             institution.learn(tick)
-
-    def _revise_asks(self, tick: Tick) -> None:
-        p, config = self.providers, self.setup.agents.providers
-        slots = providers_.repricing(p, config, self.streams, tick.number, tick.seconds)
-        slots = slots[p["offering"][slots]]  # who is leaving does not come back by revising an ask
-        if not len(slots):
-            return
-        cost = p["energy_cost"][slots] + p["capital_cost"][slots]
-        p["markup"][slots] = providers_.revised_markup(p["markup"][slots], p["use"][slots], config)
-        ask = providers_.asks(cost, p["markup"][slots], p["behaviour"][slots], self.provider_rules, tick.number)
-        changed = ask != p["ask"][slots]
-        self._send_offers(OFFER, slots[changed], ask[changed], tick)
-
-    def _enter(self, tick: Tick) -> None:
-        """Would-be providers look at yesterday's price and utilisation and enter if a unit would pay its cost."""
-        config = self.setup.agents.providers
-        n = providers_.candidates(config, self.streams, tick.number, tick.seconds, config.count)
-        serial = self._n_entrants + np.arange(n)
-        self._n_entrants += n
-        if not n:
-            return
-        traits = self.provider_maker.make(serial, "entrant")
-        earns = (self._day_price - traits.energy_cost) * self._day_utilisation
-        serial = serial[earns > traits.capital_cost * (1 + config.hurdle)]
-        if len(serial):
-            slots = self._add_providers(serial, "entrant", offering=False)
-            self._send_offers(OFFER, slots, self.providers["ask"][slots], tick)
-
-    def _send_offers(self, kind: int, slots: Slots, ask: Floats, tick: Tick) -> None:
-        if not len(slots):
-            return
-        p = self.providers
-        validator = p["validator"][slots].astype(np.int64)
-        number = self.submit(kind, p["account"][slots], validator, np.full(len(slots), tick.end))
-        self.orders.append(number=number, provider=slots, ask=ask)
 
     def record(self, tick: Tick) -> None:
         """Count every PRANA, and write the tick down."""
@@ -648,7 +485,7 @@ class Economy(ColumnarModel):
         running = self.market.running.alive()
         running["end"] = np.full(len(self.market.running), np.nan)
         self.log.jobs(self.market.name, "running", running)
-        for rows in (self.market.waiting, self.market.mempool, self.held):
+        for rows in (self.market.waiting, self.market.mempool, self.demand_side.held):
             self.log.jobs(self.market.name, "waiting", rows.alive())
         for institution in self.institutions:
             institution.close()
@@ -667,11 +504,7 @@ class Economy(ColumnarModel):
 
     def _refund_whole(self, jobs: Columns) -> None:
         if len(jobs["job"]):
-            self._refunds.append((jobs["account"], Amounts(jobs["escrow_hi"], jobs["escrow_lo"])))
-
-
-def _pick(columns: Columns, rows: npt.NDArray[Any]) -> Columns:
-    return {name: column[rows] for name, column in columns.items()}
+            self.due.refund(jobs["account"], Amounts(jobs["escrow_hi"], jobs["escrow_lo"]))
 
 
 def _quantiles(values: Floats, *q: float) -> list[float]:

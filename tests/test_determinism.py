@@ -66,17 +66,17 @@ BORN = ("born", "amount", "work", "value", "give_up")
 def first_tick(world):
     """Return the jobs born in the first tick by (consumer, moment): what they are and when they are looked at again."""
     kept = []
-    bear, act = world._bear_jobs, world.act
+    bear, act = world.demand_side.bear, world.act
 
     def bearing(tick):
         bear(tick)
-        kept.append(world.held.alive())
+        kept.append(world.demand_side.held.alive())
 
     def acting(tick):
         act(tick)
-        kept.append(world.held.alive())
+        kept.append(world.demand_side.held.alive())
 
-    world._bear_jobs, world.act = bearing, acting
+    world.demand_side.bear, world.act = bearing, acting
     world.step()
     jobs, postponed = kept
     born = {
@@ -128,16 +128,16 @@ def test_one_more_provider_changes_no_other():
 def demand(changes):
     """Return every job's birth, size, value and patience over 20 ticks, and the prices quoted."""
     world, jobs = economy({**BUSY, **changes}), []
-    bear = world._bear_jobs
+    bear = world.demand_side.bear
 
     def bearing(tick):
         before = world._n_jobs
         bear(tick)
-        held = world.held.alive()
+        held = world.demand_side.held.alive()
         new = held["job"] >= before
         jobs.extend(zip(held["consumer"][new], *(held[name][new] for name in BORN), strict=True))
 
-    world._bear_jobs = bearing
+    world.demand_side.bear = bearing
     run(world, 20)
     return np.array(jobs, float), world.market.last_price
 

@@ -105,7 +105,7 @@ def _check(economy: Economy, state: Mapping[str, Any]) -> None:
     for name in state:
         if name in _not_state() or replaces_code(type(economy), name):
             raise ValueError(f"attribute {name[:40]!r}, which is no state of an economy")
-    for name in ("roster", "ledger", "steps", "streams", "market", "held"):
+    for name in ("roster", "ledger", "steps", "streams", "market", "supply_side", "demand_side"):
         if type(state[name]) is not type(vars(economy)[name]):
             raise TypeError(f"attribute {name!r} of another type")
 

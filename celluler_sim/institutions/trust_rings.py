@@ -17,6 +17,7 @@ from celluler_sim.mechanisms.verification import Verdicts
 
 if TYPE_CHECKING:
     from celluler_sim.economy import Economy, Tick
+    from celluler_sim.institutions.trust_purse import Purse
 
 
 class Sales:
@@ -106,11 +107,15 @@ class Rings:
             winner = designated(len(members), self.period, c.turns, uniform)
             ask = agreed_asks(cost, winner, c.markup, c.cover)
         moved = p["offering"][members] & p.active[members] & (ask != p["ask"][members])
-        self.economy._send_offers(OFFER, members[moved], ask[moved], tick)  # noqa: SLF001 - as providers revise theirs
+        self.economy.supply_side.send(OFFER, members[moved], ask[moved], tick)
 
 
 class Screening:
-    """Auctions as the market sees them, period by period: who asked what for which hardware, and who sold most."""
+    """Auctions as the market sees them, period by period: who asked what for which hardware, and who asked least.
+
+    Whoever asks least is first in line and wins; who *sells* most is not asked, for where capacity is short everybody
+    sells what it has, whatever the asks, and the largest seller would win every time.
+    """
 
     def __init__(self, economy: Economy, period_s: float, every: int) -> None:
         self.economy, self.period_s, self.every = economy, period_s, every
@@ -118,36 +123,50 @@ class Screening:
         self.sales.start()
         self.period = 0
         self._bids: list[tuple[Slots, Slots, Floats, npt.NDArray[np.bool_]]] = []
-        self._trades: list[tuple[Slots, Slots]] = []
+        self._trades: list[tuple[Slots, Slots]] = []  # seller, and consumer or, behind all consumers, invented name
 
-    def note(self, tick: Tick) -> Verdicts:
-        """Take in a tick, and at the end of some periods say who is suspect; each auction is looked at once."""
-        seller, buyer = self.sales.note()
-        self._trades.append((seller, buyer + self.economy.providers.size))
+    def note(self, tick: Tick, washes: tuple[Slots, Slots], purse: Purse) -> Verdicts:
+        """Take in a tick, and at the end of some periods say who is suspect; each auction is looked at once.
+
+        ``washes`` are trades beside the market: sellers, and the numbers of names that bought. What ``purse`` cannot
+        pay for is not looked at.
+        """
+        self._trades.append(self.sales.note())
+        self._trades.append((washes[0], self.economy.consumers.size + washes[1]))
         if tick.end < (self.period + 1) * self.period_s * (1 - 1e-12):
             return Verdicts.nobody()
         self._close_period()
-        return self._screened(tick) if self.period % self.every == 0 else Verdicts.nobody()
+        if self.period % self.every:
+            return Verdicts.nobody()
+        dealings = self._dealings()
+        rule = self.economy.setup.mechanisms["screens"]
+        unpaid = purse.affordable(float(getattr(rule, "cost", 0.0))) == 0
+        found = Verdicts.nobody() if unpaid else self._screened(dealings, tick)
+        purse.pay_screen(found.cost, tick, unpaid=unpaid)
+        return found
 
     def _close_period(self) -> None:
         p, market = self.economy.providers, self.economy.market
         slots = np.flatnonzero(p.active & p["offering"] & (p["quality"] >= market.min_quality) & (p["ask"] > 0))
         kind = p["kind"][slots].astype(np.int64)
         won = np.zeros(len(slots), np.bool_)
+        ask, sold = p["ask"][slots], self.sales.work[slots]
         for k in np.unique(kind):
             mine = np.flatnonzero(kind == k)
-            best = mine[np.argmax(self.sales.work[slots[mine]])]
-            won[best] = self.sales.work[slots[best]] > 0
-        self._bids.append((self.period * 64 + kind, slots, p["ask"][slots].copy(), won))
+            won[mine[np.lexsort((-sold[mine], ask[mine]))[0]]] = sold[mine].any()  # of equal asks, who sold most
+        self._bids.append((self.period * 64 + kind, slots, ask, won))
         self.sales.start()
         self.period += 1
 
-    def _screened(self, tick: Tick) -> Verdicts:
-        rule, rng = self.economy.setup.mechanisms["screens"], self.economy.streams.at("trust.screens", tick.number)
+    def _dealings(self) -> Dealings:
+        """Return all bids and trades since the last look, and forget them; nodes are providers first, then buyers."""
         auction, bidder, amount, won = (np.concatenate(c) for c in zip(*self._bids, strict=True))
         seller, buyer = (np.concatenate(c) for c in zip(*self._trades, strict=True))
         self._bids, self._trades = [], []
-        dealings = Dealings(Bids.of(auction, bidder, amount, won), Trades.of(seller, buyer))
+        return Dealings(Bids.of(auction, bidder, amount, won), Trades.of(seller, self.economy.providers.size + buyer))
+
+    def _screened(self, dealings: Dealings, tick: Tick) -> Verdicts:
+        rule, rng = self.economy.setup.mechanisms["screens"], self.economy.streams.at("trust.screens", tick.number)
         found = guarded("screens", rule, tick.number, lambda: rule.screen(dealings, rng))
         mine = found.agent < self.economy.providers.size
         return Verdicts(found.agent[mine], found.score[mine], found.seen[mine], found.threshold, found.cost)

@@ -106,3 +106,8 @@ class Rows:
             larger = np.empty((max(size, 2 * len(column)), *column.shape[1:]), column.dtype)
             larger[: self.size] = column[: self.size]
             self._columns[name] = larger
+
+
+def pick(columns: Mapping[str, Array], rows: Array) -> dict[str, Array]:
+    """Return some rows of columns: a mask or row numbers."""
+    return {name: column[rows] for name, column in columns.items()}

@@ -36,7 +36,7 @@ def snapshot(economy: Economy) -> tuple:
     ledger, market = economy.ledger, economy.market
     money = [ledger.amounts(slice(None), b).to_units() for b in ("free", "escrow", "stake")]
     rows = [{k: v.tolist() for k, v in r.alive().items()} for r in (market.waiting, market.running, market.fills)]
-    counters = economy._n_jobs, economy._n_fills, len(economy._refunds), len(ledger.journal or [])
+    counters = economy._n_jobs, economy._n_fills, economy.due.n_refunds, len(ledger.journal or [])
     return money, rows, counters
 
 
