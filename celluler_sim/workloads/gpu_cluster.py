@@ -32,6 +32,7 @@ from celluler_sim.workloads.replay import (
     data_folder,
     one_of,
     spread_over,
+    told_apart,
 )
 
 DAY = 86400.0
@@ -165,9 +166,10 @@ class GpuCluster:
         patience = np.where(pods.served, patience_beyond(pods.wait, draws.uniform(pods.number)), pods.wait)
         if self.patience == "unlimited":
             patience = np.full(len(pods), np.inf)
+        consumer = spread_over(pods.number, self.consumers)
         return Jobs(
-            consumer=spread_over(pods.number, self.consumers),
-            born=pods.created / self.arrival_scale / self.time_scale,
+            consumer=consumer,
+            born=told_apart(pods.created / self.arrival_scale / self.time_scale, consumer),
             amount=amount,
             work=amount * np.maximum(run, 1.0) / self.time_scale,
             patience=patience / self.time_scale,

@@ -59,6 +59,24 @@ def spread_over(number: Slots, n_consumers: int) -> Slots:
     return (mix64(0, number) % np.uint64(n_consumers)).astype(np.int64)
 
 
+def told_apart(born: Floats, consumer: Slots) -> Floats:
+    """Return times of birth, ascending, that no two jobs of one consumer share: each further one is a rounding later.
+
+    What a job draws depends on its consumer and its moment; twins would draw alike.
+
+    >>> import numpy as np
+    >>> np.diff(told_apart(np.array([1.0, 1.0, 1.0, 2.0]), np.array([7, 7, 8, 7]))) > 0
+    array([ True, False,  True])
+    """
+    order = np.lexsort((born, consumer))
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (np.diff(born[order]) != 0) | (np.diff(consumer[order]) != 0)
+    first = np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))
+    twin = np.empty(len(order), np.int64)
+    twin[order] = np.arange(len(order)) - first
+    return np.maximum.accumulate(born + twin * np.spacing(born))
+
+
 def unconstrained(n: int, n_resources: int = 0) -> tuple[Masks, Floats]:
     """Return the ``kinds`` and ``demand`` of ``n`` jobs for which any hardware will do."""
     return np.full(n, ANY_KIND), np.zeros((n, n_resources))

@@ -20,7 +20,7 @@ from celluler_sim.book import Floats, Frozen, Slots
 from celluler_sim.errors import require
 from celluler_sim.workloads.base import Jobs
 from celluler_sim.workloads.fitted import BurstyArrivals, Quantiles
-from celluler_sim.workloads.replay import arrival_figures, figures, unconstrained
+from celluler_sim.workloads.replay import arrival_figures, figures, told_apart, unconstrained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ class Serving:
         kinds, demand = unconstrained(n)
         return Jobs(
             consumer=consumer,
-            born=requests.time,
+            born=told_apart(requests.time, consumer),
             amount=work / np.maximum(seconds, 1.0 / self.prefill_tokens_per_second),
             work=work,
             patience=np.full(n, np.nan),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from celluler_sim.agents.consumer import job_draws
 from celluler_sim.errors import ScenarioError, TraceError
 from celluler_sim.streams import Streams
 from celluler_sim.workloads import GpuCluster, LlmClients, LlmRequests
@@ -315,3 +316,13 @@ def test_ranges_are_checked(cls, fields, says):
     """One line that names the key."""
     with pytest.raises(ScenarioError, match=says):
         cls(**fields)
+
+
+def test_twins_draw_apart(tmp_path):
+    """Three requests of one consumer at one moment are three jobs with values and patience of their own."""
+    lines = REQUESTS.splitlines()
+    path = write(tmp_path, requests="\n".join([lines[0], *[lines[1]] * 3, *lines[2:]]) + "\n") / "requests.csv"
+    jobs = replay(LlmRequests(path=str(path), consumers=1), dt=1.0)
+    twins = job_draws(STREAMS, "consumer.value", jobs["consumer"], jobs["born"])[:3]
+    assert len(set(twins.tolist())) == 3
+    assert_allclose(jobs["born"][:3], 0.0, atol=1e-9)
