@@ -1,8 +1,10 @@
-"""The report of a run: one HTML file with figures, tables and captions that needs nothing else to be read."""
+"""The report of a run: one HTML file with figures, tables and captions that needs nothing else to be read.
+
+With plotly its pictures can be zoomed and asked for values: `celluler_sim.live_page`.
+"""
 
 from __future__ import annotations
 
-import base64
 import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +23,7 @@ from celluler_sim.analysis.plots_trust import idle as trust_idle
 from celluler_sim.analysis.reading import RunLike
 from celluler_sim.analysis.summary import summarise
 from celluler_sim.errors import ResultsError
+from celluler_sim.live_page import Drawn, drawn, extras, figure
 from celluler_sim.run_folder import to_yaml, unwritable, write_text
 from celluler_sim.tables import TABLES
 from celluler_sim.trust import fresh_file, within
@@ -66,15 +69,15 @@ def write_report(run: RunLike, folder: Path | str | None = None) -> Path:
     home = run.folder if folder is None else Path(folder)
     if home is None:
         raise ResultsError("report folder must be given for a run held in memory, got None; pass folder=...")
-    images = {name: PLOTS[name](run).png(DPI) for name in worth_drawing(run)}
+    images = {name: drawn(PLOTS[name](run), DPI) for name in worth_drawing(run)}
     try:
         within(home, home / "figures").mkdir(parents=True, exist_ok=True)
         for name, image in images.items():
-            _replace(home / "figures" / f"{name}.png", image)
+            _replace(home / "figures" / f"{name}.png", image.png)
     except OSError as error:
         raise unwritable(home, error) from error
     page = home / "report.html"
-    write_text(page, render(run, images))
+    write_text(page, render(run, images, home))
     return page
 
 
@@ -93,8 +96,10 @@ def worth_drawing(run: RunLike) -> list[str]:
     return [name for name in PLOTS if not idle.get(name)]
 
 
-def render(run: RunLike, images: Mapping[str, bytes]) -> str:
-    """Return the page. Whatever comes from the run is escaped; ``images`` are PNG files by the name of their plot.
+def render(run: RunLike, images: Mapping[str, Drawn], folder: Path | None = None) -> str:
+    """Return the page, which is to stand in ``folder``. Whatever comes from the run is escaped.
+
+    ``images`` are the pictures by the name of their plot.
 
     A run that was stopped before its summary was written is summed up from its tables.
     """
@@ -109,12 +114,13 @@ def render(run: RunLike, images: Mapping[str, bytes]) -> str:
         outcome=_outcome(run.manifest),
         contents=contents,
         tiles="\n".join(_tile(summary, name) for name in TILES),
+        **extras(folder, images.values())._asdict(),
         sections=body,
     )
 
 
-def _sections(run: RunLike, summary: Mapping[str, Any], images: Mapping[str, bytes]) -> Iterable[Section]:
-    plots = [_figure(name, image) for name, image in images.items() if name not in OWN_SECTION]
+def _sections(run: RunLike, summary: Mapping[str, Any], images: Mapping[str, Drawn]) -> Iterable[Section]:
+    plots = [figure(image, CAPTIONS[name], name) for name, image in images.items() if name not in OWN_SECTION]
     yield Section("setup", "What was run", _setup(run))
     yield Section("figures", "In figures", _summary(summary))
     yield Section("plots", "In pictures", "\n".join(plots))
@@ -235,13 +241,6 @@ def _row(summary: Mapping[str, Any], name: str) -> tuple[_Html, str, _Html]:
     )
 
 
-def _figure(name: str, image: bytes) -> str:
-    data = base64.b64encode(image).decode("ascii")
-    caption = _esc(CAPTIONS[name])
-    picture = f'<img alt="{caption}" src="data:image/png;base64,{data}">'
-    return f'<figure id="plot-{name}">\n{picture}\n<figcaption>{caption}</figcaption>\n</figure>'
-
-
 def _trace(summary: Mapping[str, Any]) -> str:
     rows = [fact_cells(summary, name, partner) for name, partner in trace_pairs(summary)]
     if not rows:
@@ -250,12 +249,12 @@ def _trace(summary: Mapping[str, Any]) -> str:
     return f"<p>{_esc(CAPTIONS['trace_facts'])}</p>\n{table}"
 
 
-def _variants(run: RunLike, images: Mapping[str, bytes]) -> str:
+def _variants(run: RunLike, images: Mapping[str, Drawn]) -> str:
     if not run.variants:
         return ""
     changed = run.config.get("variants") or {}
     rules = [(name, " ".join(map(str, changed.get(name) or ()))) for name in run.variants]
-    picture = _figure("variants", images["variants"]) if "variants" in images else ""
+    picture = figure(images["variants"], CAPTIONS["variants"], "variants") if "variants" in images else ""
     text = "<p>Each variant met the same agents, jobs and luck; only the rules named here differ.</p>"
     return "\n".join((text, _table(("variant", "overrides"), rules), picture, _comparison(run)))
 

@@ -51,12 +51,12 @@ def within(folder: Path, path: Path) -> Path:
     return path
 
 
-def read_text(path: Path, most: int = MOST_TEXT) -> str:
-    """Return the text of a file of at most ``most`` bytes.
+def read_text(path: Path, most: int = MOST_TEXT, *, pipes: bool = False) -> str:
+    """Return the text of a file of at most ``most`` bytes; of a pipe too, where the user names it.
 
     Raises `OSError` where it cannot be read, `ValueError` where it is too large or no UTF-8.
     """
-    if path.exists() and not path.is_file():
+    if not pipes and path.exists() and not path.is_file():
         raise ValueError("no ordinary file")
     with path.open("rb") as file:
         content = file.read(most + 1)

@@ -10,13 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra.core.config_store import ConfigStore
 
 from celluler_sim.__main__ import main
-from celluler_sim.mechanisms import base
 from celluler_sim.results import load_run
 from celluler_sim.run import simulate
-from celluler_sim.scenario import import_mechanisms
 from tests.workloads.small_traces import NODES, PODS, REQUESTS, write
 
 SMALL = ["ticks=8", "agents.providers.count=6", "agents.consumers.count=30", "agents.consumers.jobs_per_day=300"]
@@ -120,21 +117,14 @@ class OddAsk:
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """Work in an empty folder; a plugin ``odd`` can be imported, and is forgotten afterwards."""
+    """Work in an empty folder; a plugin ``odd`` can be imported."""
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     (plugins / "odd.py").write_text(ODD)
     (tmp_path / "home").mkdir()
     monkeypatch.chdir(tmp_path / "home")
     monkeypatch.syspath_prepend(str(plugins))
-    import_mechanisms()
-    known = {family: dict(rules) for family, rules in base._REGISTRY.items()}
-    yield tmp_path / "home"
-    base._REGISTRY.clear()
-    base._REGISTRY.update(known)
-    for family in known:
-        ConfigStore.instance().repo.get(family, {}).pop("odd.yaml", None)
-    sys.modules.pop("odd", None)
+    return tmp_path / "home"
 
 
 def refused(capsys, *arguments):

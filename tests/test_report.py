@@ -12,6 +12,7 @@ from celluler_sim.analysis.picture import Picture
 from celluler_sim.analysis.plots import CAPTIONS, PLOTS
 from celluler_sim.analysis.summary import summarise
 from celluler_sim.errors import ResultsError
+from celluler_sim.live_page import SCRIPT, Drawn
 from celluler_sim.report import render, worth_drawing, write_report
 from celluler_sim.tables import TABLES
 from tests.analysis.fake_run import FakeRun, empty_tables, fake_run, hand_made
@@ -71,25 +72,29 @@ def written(run, tmp_path_factory):
 
 def page_of(run, names=()):
     """Return the page of a run with stand-ins for pictures, which take long to draw."""
-    return Page(render(run, dict.fromkeys(names or worth_drawing(run), PIXEL)))
+    return Page(render(run, dict.fromkeys(names or worth_drawing(run), Drawn(PIXEL))))
 
 
 def test_files_are_where_they_should_be(written):
     """The page and one picture for each plot; nothing half-written beside them."""
     assert written.name == "report.html"
     assert {f.name for f in (written.parent / "figures").iterdir()} == {f"{name}.png" for name in PLOTS.keys() - SILENT}
-    assert {f.name for f in written.parent.iterdir()} == {"report.html", "figures"}
+    assert {f.name for f in written.parent.iterdir()} == {"report.html", "figures", SCRIPT}
     assert (written.parent / "figures" / "price.png").read_bytes().startswith(PIXEL)
 
 
 def test_nothing_is_fetched_from_anywhere(written):
-    """Every source is inside the page, every link leads to a place in it, and the page forbids all else."""
+    """Every source is inside the page but for the script beside it, every link leads into it, all else is forbidden."""
     html = written.read_text("utf-8")
     page = Page(html)
     assert page.sources
-    assert all(s.startswith("data:image/png;base64,") for s in page.sources)
+    assert {s for s in page.sources if not s.startswith("data:image/png;base64,")} == {SCRIPT}
     assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
-    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert not {"link", "iframe", "object"} & set(page.tags)
+    assert set(re.findall(r"<script[^>]*>", html)) == {
+        '<script type="application/json">',
+        f'<script src="{SCRIPT}" defer>',
+    }
     assert not re.search(r"https?://|url\(|@import", html)
     assert "default-src 'none'" in html
 

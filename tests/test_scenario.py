@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
@@ -345,23 +343,6 @@ OWN_RULE = (
 )
 
 
-@pytest.fixture
-def forget(monkeypatch: pytest.MonkeyPatch):
-    """Remove the rules and modules that a test brings in."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    before, modules = dict(registered("pricing")), set(sys.modules)
-    yield
-    from celluler_sim.mechanisms import base
-
-    for name in set(registered("pricing")) - set(before):
-        del base._REGISTRY["pricing"][name]
-        del ConfigStore.instance().repo["pricing"][f"{name}.yaml"]
-    choices._store_rule.cache_clear()
-    for module in set(sys.modules) - modules:
-        del sys.modules[module]
-
-
-@pytest.mark.usefixtures("forget")
 def test_plugin_named_on_the_command_line(write: Write, tmp_path: Path):
     (tmp_path / "own_rule_a.py").write_text(OWN_RULE.format(name="own_a"))
     scenario = compose("plain", ["plugins=[own_rule_a]", "pricing=own_a", "pricing.base_price=4"])
@@ -369,21 +350,18 @@ def test_plugin_named_on_the_command_line(write: Write, tmp_path: Path):
     assert scenario.plugins == ("own_rule_a",)
 
 
-@pytest.mark.usefixtures("forget")
 def test_plugin_named_in_the_scenario(write: Write, tmp_path: Path):
     (tmp_path / "own_rule_b.py").write_text(OWN_RULE.format(name="own_b"))
     write("outside", "plugins: [own_rule_b]\npricing: own_b")
     assert compose("outside").pricing.base_price == 3.0
 
 
-@pytest.mark.usefixtures("forget")
 def test_plugin_that_fails(write: Write, tmp_path: Path):
     (tmp_path / "own_rule_c.py").write_text("1 / 0\n")
     message = "plugins: module 'own_rule_c' cannot be imported: ZeroDivisionError: division by zero"
     assert refused("plugins=[own_rule_c]") == message
 
 
-@pytest.mark.usefixtures("forget")
 def test_entry_points(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Another package's rule is found by its entry point; a broken one is named where a rule is missing."""
     (tmp_path / "own_rule_d.py").write_text(OWN_RULE.format(name="own_d"))

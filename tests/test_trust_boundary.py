@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
 import sys
 import textwrap
 import zlib
@@ -24,9 +25,12 @@ from celluler_sim import branch, compose, foreign_tables, load_run, resume, simu
 from celluler_sim.__main__ import main
 from celluler_sim.checkpoint import file, state
 from celluler_sim.errors import ResultsError, ScenarioError, TraceError
+from celluler_sim.experiments.replicates import same_job
+from celluler_sim.experiments.sensitivity_journal import check
+from celluler_sim.experiments.sweep_plan import read_plan, records
 from celluler_sim.foreign_tables import compressed, read_arrow_stream
 from celluler_sim.scenario import Scenario
-from celluler_sim.trust import MOST_NODES, load_yaml
+from celluler_sim.trust import MOST_NODES, load_yaml, read_text
 from celluler_sim.workloads import csvfile
 from celluler_sim.workloads.readers import read_llm_requests
 from tests.checkpoint.test_graph import forged
@@ -552,3 +556,73 @@ def test_a_pickle_is_no_trace(tmp_path):
     path.write_bytes(PICKLE)
     with pytest.raises(TraceError):
         read_llm_requests(path)
+
+
+# ---- experiments ---------------------------------------------------------------------------------------------------
+
+
+def endless(path):
+    """Make a file of 8 GiB that takes no room."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as sparse:
+        sparse.truncate(2**33)
+    return path
+
+
+@pytest.mark.parametrize("verb", ["replay", "validate"])
+def test_a_case_file_without_end(verb, capsys):
+    """Eight gigabytes of nothing are refused by their size, in one line, without being read."""
+    assert main([verb, str(endless(Path("cases.json")))]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "more than 67108864 bytes" in err
+
+
+def test_a_case_file_may_come_through_a_pipe(tmp_path):
+    """What the user names may be a pipe, as shells make them; it is read up to the limit."""
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["sh", "-c", "cat /dev/zero > pipe"], cwd=tmp_path) as writer:
+        with pytest.raises(ValueError, match="more than 1024 bytes"):
+            read_text(tmp_path / "pipe", 1024, pipes=True)
+        writer.kill()
+
+
+def test_a_plan_of_a_sweep_without_end(tmp_path):
+    endless(tmp_path / "sweep.json")
+    with pytest.raises(ResultsError, match=r"sweep\.json must be the plan of a sweep"):
+        read_plan(tmp_path)
+
+
+def test_a_plan_of_a_sweep_that_is_elsewhere(tmp_path):
+    """A link that leads out of the sweep is not followed."""
+    (tmp_path / "mine.json").write_text('{"name": "x", "jobs": []}')
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "sweep.json").symlink_to(tmp_path / "mine.json")
+    with pytest.raises(ResultsError, match="must stay within"):
+        read_plan(tmp_path / "sweep")
+
+
+def test_notes_of_jobs_do_not_lead_out_of_a_sweep(tmp_path):
+    """Folders that climb, huge notes, notes that are none: left out, and the good one is read."""
+    home = tmp_path / ".jobs"
+    endless(home / "0.json")
+    for number, text in enumerate(["[1]", '{"folder": "../up"}', '{"folder": "/etc"}', "[" * 9999, "{"], start=1):
+        (home / f"{number}.json").write_text(text)
+    (home / "word.json").write_text("{}")
+    (home / "6.json").write_text('{"folder": "6_a", "error": null}')
+    assert records(tmp_path) == {6: {"folder": "6_a", "error": None}}
+
+
+@pytest.mark.parametrize("text", [LAUGHS, "a: !!python/object/apply:os.system ['touch owned']", "[" * 9999, None])
+def test_another_configuration_is_another_job(foreign, text):
+    """A scenario file that explodes, that would run code, or is endless belongs to no job of ours."""
+    path = foreign / "scenario.yaml"
+    assert same_job(foreign, compose("compute_congestion", [*SMALL, "checkpoint_every=2"]))
+    endless(path) if text is None else path.write_text(text)
+    assert not same_job(foreign, compose("compute_congestion", [*SMALL, "checkpoint_every=2"]))
+
+
+def test_a_plan_of_an_analysis_without_end(tmp_path):
+    endless(tmp_path / "sensitivity.plan.json")
+    with pytest.raises(ResultsError, match=r"sensitivity\.plan\.json must be the plan of an analysis"):
+        check(tmp_path, compose("compute_congestion", SMALL))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from celluler_sim.book import Floats
+from celluler_sim.book import Floats, Slots
 
 
 def _share(part: float, whole: float) -> float:
@@ -170,6 +170,64 @@ def curve(truth: npt.ArrayLike, score: npt.ArrayLike) -> Curve:
     precision = np.concatenate([[1.0], tp / (tp + fp)])
     rates = [np.concatenate([[0.0], count / count[-1]]) for count in (fp, tp)]
     return Curve(np.concatenate([[np.inf], x[order][last]]), rates[0], rates[1], precision)
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Intervals of curves, by bootstrap: what other samples of as many cheats and honest agents would give."""
+
+    auc: tuple[float, float]  # lower and upper end
+    average_precision: tuple[float, float]
+    grid: Floats  #     (n_grid,) false-alarm rates of `recall`, recalls of `precision`; 0 to 1
+    recall: Floats  #   (2, n_grid) lower and upper end of the largest recall at no more than each false-alarm rate
+    precision: Floats  # (2, n_grid) of the precision at the first threshold that reaches each recall
+
+
+def bands(
+    truth: npt.ArrayLike, score: npt.ArrayLike, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> Bands:
+    """Return pointwise percentile intervals of the curves of scores, (n,), and of what they sum up to.
+
+    Steps: draw as many cheats, and as many honest agents, with replacement from those there are; find the curves of
+    each such sample; take quantiles. Where no honest score is above a cheat's every sample says so too, and the
+    interval has no width, however few they are: `auc_error` does not help there either.
+
+    Raises
+    ------
+    ValueError
+        As `curve`, and where ``resamples`` is below 1 or ``level`` not between 0 and 1.
+
+    References
+    ----------
+    Efron and Tibshirani (1993), An introduction to the bootstrap. Fawcett (2006), An introduction to ROC analysis.
+    """
+    if resamples < 1 or not 0 < level < 1:
+        raise ValueError(f"resamples must be >= 1 and 0 < level < 1, got {resamples} and {level}")
+    points = len(curve(truth, score).threshold) - 1  # refuses what makes no curve
+    cheat, x = np.asarray(truth, dtype=np.bool_).reshape(-1), np.asarray(score, dtype=np.float64).reshape(-1)
+    place = points - 1 - np.unique(x, return_inverse=True)[1].reshape(-1).astype(np.int64)  # 0: the highest score
+    rng = np.random.Generator(np.random.PCG64(seed))
+    tp, fp = (_resampled(place[side], points, resamples, rng) for side in (cheat, ~cheat))
+    recall, alarms = tp / tp[:, -1:], fp / fp[:, -1:]
+    precision = np.where(tp + fp > 0, tp / np.maximum(tp + fp, 1), 1.0)
+    auc = (np.diff(alarms, axis=1) * (recall[:, 1:] + recall[:, :-1])).sum(axis=1) / 2
+    average = (np.diff(recall, axis=1) * precision[:, 1:]).sum(axis=1)
+    grid, ends = np.linspace(0.0, 1.0, 101), ((1 - level) / 2, (1 + level) / 2)
+    reached = [row[np.searchsorted(a, grid, side="right") - 1] for row, a in zip(recall, alarms, strict=True)]
+    exact = [row[np.searchsorted(r, grid, side="left")] for row, r in zip(precision, recall, strict=True)]
+    low, high = np.quantile([auc, average], ends, axis=1)
+    return Bands(
+        (float(low[0]), float(high[0])), (float(low[1]), float(high[1])), grid,
+        np.quantile(reached, ends, axis=0), np.quantile(exact, ends, axis=0),
+    )  # fmt: skip
+
+
+def _resampled(place: Slots, points: int, resamples: int, rng: np.random.Generator) -> Slots:
+    """Return how many of a sample drawn anew are flagged at each threshold, none first, (resamples, 1 + points)."""
+    n = len(place)
+    drawn = place[rng.integers(n, size=(resamples, n))] + points * np.arange(resamples)[:, None]
+    counts = np.bincount(drawn.reshape(-1), minlength=points * resamples).reshape(resamples, points)
+    return np.asarray(np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0))), dtype=np.int64)
 
 
 def auc_error(auc: float, cheats: int, honest: int) -> float:

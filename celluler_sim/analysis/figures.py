@@ -104,7 +104,14 @@ fraud_share|deliveries that were frauds|share|of all deliveries, those of which 
 fraud_loss_prana|lost to fraud|PRANA|paid for work that was not done
 fraud_loss_share|lost to fraud, share|share|the same over the price of all deliveries
 withheld_prana|withheld from providers|PRANA|price of deliveries that was not paid: seen or found missing, and compensation
-checks_prana|spent on checks|PRANA|what looking at deliveries cost
+withheld_share|withheld from providers, share|share|the same over the price of all deliveries
+checks_prana|spent on checks|PRANA|paid to those who looked at deliveries, reports, bids and trades
+checks_unpaid|checks not paid for|checks|chosen, but not made since whoever pays had no money
+recovered_prana|recovered by checks|PRANA|found missing and not paid, and what cheats lost of their bonds
+recovered_per_prana|recovered per PRANA spent on checks|ratio|the same over what checks cost
+wrongly_taken_prana|taken from the honest|PRANA|the same of providers that did not cheat, what appeals gave back left out
+overstated_share|reports that were overstated|share|of what members of pools said they bring, reports above the truth
+misreport_gain_prana|gained by overstating|PRANA|what members of pools got more than for the truth
 slashed_prana|slashed from bonds|PRANA|fines, and what accusations and breaches cost
 detection_precision|accusations that were right|share|cheats among providers accused, those acquitted left out
 detection_recall|cheats accused|share|of providers that cheated, those accused at least once
@@ -116,6 +123,7 @@ honest_admitted_share|honest providers let in|share|of the honest, the same
 cheating_propensity|readiness to cheat|share|chance that a cheat cheats on a delivery, mean at the end
 mean_latency_ms|latency|ms|mean time to an answer, over deliveries
 breaches|breaches of service|breaches|of the quality of service agreed
+breaches_per_provider|breaches per provider|breaches|the same per provider that delivered
 rings_holding_share|rings that hold|share|of colluding rings, those that had not broken by the end
 # Governance
 proposals_executed|proposals executed|proposals|passed and put into force

@@ -9,6 +9,7 @@ import numpy as np
 
 from celluler_sim.analysis import drawing as d
 from celluler_sim.analysis.figures import FIGURES, human, trace_label, trace_pairs, trace_unit
+from celluler_sim.analysis.interactive import note
 from celluler_sim.analysis.reading import RunLike, floats, setting, slots
 
 if TYPE_CHECKING:
@@ -80,10 +81,14 @@ def _changes(ax: Axes, base: Mapping[str, float | None], others: Mapping[str, Ma
     rows = np.arange(len(KEY_FIGURES))[::-1]
     offsets = np.linspace(0.32, -0.32, len(others)) if len(others) > 1 else np.zeros(1)
     ends = [-0.05, 0.05]
-    for i, summary in enumerate(others.values(), start=1):
+    for i, (variant, summary) in enumerate(others.items(), start=1):
         change = np.array([relative_change(summary.get(name), base.get(name)) for name in KEY_FIGURES])
         marker, colour = "osD^vP*"[(i - 1) % 7], d.PALETTE[i % len(d.PALETTE)]
-        ax.plot(change, rows + offsets[i - 1], marker, color=colour, markersize=6 if len(others) < 5 else 4.5)
+        size = 6 if len(others) < 5 else 4.5
+        (dots,) = ax.plot(change, rows + offsets[i - 1], marker, color=colour, markersize=size)
+        note(
+            dots, [f"{variant}, {FIGURES[n].label}: {100 * c:+.1f} %" for n, c in zip(KEY_FIGURES, change, strict=True)]
+        )
         ends += change[np.isfinite(change)].tolist()
     ax.axvline(0.0, color=d.BLUE, linewidth=1.4)
     ax.set_yticks(rows, [FIGURES[name].label for name in KEY_FIGURES])

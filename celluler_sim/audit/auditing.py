@@ -251,11 +251,14 @@ _STATES = ("shifted", "undetermined", "equivalent")
 
 
 def _slopes(claim: Claim, found: Mapping[Point, Floats]) -> Floats:
-    """Return each world's least-squares slope over the values of ``over``, (n_worlds,)."""
+    """Return each world's least-squares slope over the values of ``over``, (n_worlds,).
+
+    Added up point by point: a matrix product rounds by how many worlds there are, and a world would not be repeated.
+    """
     x = np.array([float(dict(point)[claim.over]) for point in found])
     y = np.stack(list(found.values()))
     x = x - x.mean()
-    return np.asarray(x @ y / (x @ x))
+    return np.asarray((x[:, None] * y).sum(axis=0) / float(x @ x))
 
 
 def bounds(values: Floats) -> Bounds:

@@ -66,7 +66,14 @@ def number(scenario: Scenario, key: str) -> float:
 
 def words(point: Point) -> tuple[str, ...]:
     """Return the overrides that set a point."""
-    return tuple(f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in point)
+    return tuple(f"{key}={_word(value)}" for key, value in point)
+
+
+def _word(value: float | bool | str) -> str:
+    """Return a value as one writes it; a whole number without its point, since a key may take no other."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 @dataclass(frozen=True)

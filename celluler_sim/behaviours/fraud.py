@@ -22,6 +22,7 @@ class Fraud(Protocol):
     praise: ClassVar[Literal["", "allies", "own", "bought"]]  # who says good things of it: nobody, accomplices, names
     #                                                          of its own, or buyers whose money it returns
     renames: ClassVar[bool]  # whether it comes back under a new name once its own is spoilt
+    reports: ClassVar[bool]  # whether it cheats on what it tells its pool, and not on deliveries
 
     def missing(self, depth: float) -> float:
         """Return the share of the work that is missing from a delivery, [0, 1], of a cheat that goes to ``depth``."""
@@ -38,6 +39,7 @@ class Shortfall:
     offence: ClassVar[int] = OFFENCES.index("false_provisioning")
     praise: ClassVar[Literal["", "allies", "own", "bought"]] = ""
     renames: ClassVar[bool] = False
+    reports: ClassVar[bool] = False
 
     def missing(self, depth: float) -> float:
         """Return ``depth``."""
@@ -75,6 +77,22 @@ class NoShow(Shortfall):
     def missing(self, depth: float) -> float:  # noqa: ARG002 - nothing is delivered
         """Return 1: nothing was delivered."""
         return 1.0
+
+
+@register("fraud", "misreport")
+@dataclass(frozen=True)
+class Misreport(Shortfall):
+    """Deliver as sold, but tell one's pool of more resources than there are, and have a larger part of its profit.
+
+    The share ``depth`` of what it says is not there: at 0.5 it says twice what it has.
+    """
+
+    offence: ClassVar[int] = OFFENCES.index("profit_manipulation")
+    reports: ClassVar[bool] = True
+
+    def missing(self, depth: float) -> float:  # noqa: ARG002 - customers get all they pay for
+        """Return 0: the fraud is in the pool's books."""
+        return 0.0
 
 
 @register("fraud", "ballot_stuff")

@@ -25,10 +25,13 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     from celluler_sim.experiments.compare import compare
     from celluler_sim.experiments.compare_page import as_text
+    from celluler_sim.live_page import share
 
     wanted = usage.whole_number("--replicates", flags.get("--replicates"))
     found = compare(sides[0], sides[1], replicates=wanted, executor=flags.get("--executor", ""), progress="auto")
-    folder = found.save(flags.get("--out") or default_folder("comparisons"))
+    folder = Path(flags.get("--out") or default_folder("comparisons"))
+    share("results", folder)
+    found.save(folder)
     if "--json" in flags:
         print(json.dumps({**found.to_dict(), "folder": str(folder)}, allow_nan=False))
     else:

@@ -262,11 +262,15 @@ def simulate(scenario: Scenario, folder: Path) -> None:
         _replicate(scenario, folder)
         return
     from celluler_sim.analysis.figures import format_table
+    from celluler_sim.live_page import share
     from celluler_sim.progress import wanted
     from celluler_sim.report import write_report
     from celluler_sim.run import run_scenario
 
     result = run_scenario(scenario, folder, progress=wanted(scenario.progress))
+    share(scenario.results_dir, folder)
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        share(folder.parent, folder)
     print(format_table(result.summary))
     if scenario.plugins:
         print(f"plugins: {', '.join(scenario.plugins)} (imported: their code has been run)")

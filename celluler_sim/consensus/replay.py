@@ -15,6 +15,7 @@ from celluler_sim.book import Floats
 from celluler_sim.config_build import build, did_you_mean, show
 from celluler_sim.consensus.hashgraph import Finality, Hashgraph, Rules, check_stakes
 from celluler_sim.errors import CellulerError, ScenarioError
+from celluler_sim.trust import read_text
 
 Name = str | int
 Time = int | float
@@ -113,10 +114,10 @@ def replay_file(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     ReplayError
-        The file cannot be read, is no JSON, or holds no case.
+        The file cannot be read, has more than `celluler_sim.trust.MOST_TEXT` bytes, is no JSON, or holds no case.
     """
     try:
-        case = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+        case = json.loads(read_text(Path(path), pipes=True), parse_constant=_no_number)
     except OSError as error:
         raise ReplayError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

@@ -9,19 +9,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from celluler_sim.errors import ResultsError
 from celluler_sim.run_folder import plain, unwritable
+from celluler_sim.trust import within
 
 Row = dict[str, Any]
+MOST_ROW = 1 << 20  # bytes of a row, some 100 times a usual one: 1 MiB
+MOST_BYTES = 1 << 30  # of a journal, some 200,000 rows: 1 GiB
 
 
 class Journal:
     """Appends rows to a file; when `append` returns, they survive ``kill -9``.
 
-    A tail cut off by a killed writer is removed when the file is opened again.
+    A tail cut off by a killed writer is removed when the file is opened again. A link that leads out of the folder is
+    refused.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = within(path.parent, path)
         _mend(path)
         try:
             self._file = path.open("ab", buffering=0)
@@ -46,27 +51,39 @@ class Journal:
 def _mend(path: Path) -> None:
     """Cut the file after its last whole line."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            size = end = file.seek(0, os.SEEK_END)
+            whole = 0
+            while end and not whole:  # backwards, block by block
+                start = max(0, end - MOST_ROW)
+                file.seek(start)
+                whole = file.read(end - start).rfind(b"\n") + 1
+                whole, end = (whole and start + whole), start
     except FileNotFoundError:
         return
     except OSError as error:
         raise unwritable(path.parent, error) from error
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
+    if whole < size:
         os.truncate(path, whole)
 
 
 def read_journal(path: Path) -> list[Row]:
-    """Return the whole rows of a journal, none where there is no file; what is no row ends it."""
+    """Return the whole rows of a journal, none where there is no file; what is no row ends it.
+
+    Raises `ResultsError` where it has more than `MOST_BYTES`, or leads out of its folder.
+    """
     if not path.is_file():
         return []
+    if path.stat().st_size > MOST_BYTES:
+        raise ResultsError(f"{path} must have at most {MOST_BYTES} bytes, got {path.stat().st_size}; remove it")
     rows: list[Row] = []
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            break
-        if not isinstance(row, dict):
-            break
-        rows.append(row)
+    with within(path.parent, path).open("rb") as file:
+        while (line := file.readline(MOST_ROW)).endswith(b"\n"):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                break
+            if not isinstance(row, dict):
+                break
+            rows.append(row)
     return rows

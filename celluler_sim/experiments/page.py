@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from celluler_sim.analysis.figures import FIGURES, human
 from celluler_sim.experiments.statistics import Interval
 from celluler_sim.experiments.tables import describe
+from celluler_sim.live_page import Drawn, drawn, extras, figure
 from celluler_sim.run_folder import unwritable, write_text
 
 if TYPE_CHECKING:
@@ -21,13 +21,21 @@ if TYPE_CHECKING:
     from celluler_sim.experiments.replicates import Replicates
 
 DPI = 110
+REPLICATES = "Every replicate's figure, in order of their numbers; the line is the mean, the band its 95 % interval."
 
 
 class Part(NamedTuple):
-    """One part of a page."""
+    """One part of a page: what it says, then its pictures with their captions, then more."""
 
     heading: str
-    body: str  # HTML
+    body: str = ""  # HTML
+    pictures: Sequence[tuple[Drawn, str]] = ()
+    more: str = ""  # HTML
+
+    @property
+    def html(self) -> str:
+        """All of it."""
+        return "\n".join(filter(None, (self.body, *(figure(*picture) for picture in self.pictures), self.more)))
 
 
 def esc(value: object) -> str:
@@ -56,21 +64,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f'<div class="wide"><table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
 
 
-def image(content: bytes, caption: str) -> str:
-    """Return a PNG as part of the page."""
-    data = base64.b64encode(content).decode("ascii")
-    text = esc(caption)
-    return (
-        f'<figure>\n<img alt="{text}" src="data:image/png;base64,{data}">\n<figcaption>{text}</figcaption>\n</figure>'
-    )
-
-
 def write_page(path: Path, title: str, description: str, parts: Sequence[Part], warning: str = "") -> Path:
     """Write a page and return its path."""
-    used = [part for part in parts if part.body]
+    used = [part for part in parts if part.body or part.pictures]
     contents = "".join(f'<a href="#part-{i}">{esc(part.heading)}</a>' for i, part in enumerate(used))
     sections = "\n".join(
-        f'<section id="part-{i}">\n<h2>{esc(part.heading)}</h2>\n{part.body}\n</section>' for i, part in enumerate(used)
+        f'<section id="part-{i}">\n<h2>{esc(part.heading)}</h2>\n{part.html}\n</section>' for i, part in enumerate(used)
     )
     template = resources.files("celluler_sim").joinpath("report_template.html").read_text("utf-8")
     page = Template(template.replace(": report of a run</title>", "</title>")).substitute(
@@ -80,19 +79,20 @@ def write_page(path: Path, title: str, description: str, parts: Sequence[Part], 
         contents=contents,
         tiles="",
         sections=sections,
+        **extras(path.parent, [picture for part in used for picture, _ in part.pictures])._asdict(),
     )
     write_text(path, page)
     return path
 
 
-def save_pictures(folder: Path, pictures: Mapping[str, Picture]) -> dict[str, bytes]:
-    """Write pictures as ``figures/NAME.png`` and return their content by name."""
-    images = {name: picture.png(DPI) for name, picture in pictures.items()}
+def save_pictures(folder: Path, pictures: Mapping[str, Picture]) -> dict[str, Drawn]:
+    """Write pictures as ``figures/NAME.png`` and return them for the page by name."""
+    images = {name: drawn(picture, DPI) for name, picture in pictures.items()}
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        for name, content in images.items():
+        for name, image in images.items():
             partial = folder / "figures" / f"{name}.png.partial"
-            partial.write_bytes(content)
+            partial.write_bytes(image.png)
             os.replace(partial, folder / "figures" / f"{name}.png")  # noqa: PTH105
     except OSError as error:
         raise unwritable(folder, error) from error
@@ -116,10 +116,7 @@ def write_replicates_page(found: Replicates) -> Path:
         raise ValueError("replicates must have a folder to write their page into")
     images = save_pictures(folder, {"replicates": replicates_picture(found.rows)})
     parts = [
-        Part(
-            "In pictures",
-            image(images["replicates"], "Every replicate's figure, in order, with the mean and its 95 % interval"),
-        ),
+        Part("In pictures", pictures=[(images["replicates"], REPLICATES)]),
         Part("In figures", table(("", "mean", "low", "high", "sd", "worlds"), interval_rows(found.intervals))),
         Part(
             "Failures",

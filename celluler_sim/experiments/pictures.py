@@ -10,11 +10,13 @@ import numpy as np
 
 from celluler_sim.analysis import drawing as d
 from celluler_sim.analysis.figures import FIGURES
-from celluler_sim.experiments.page import label
-from celluler_sim.experiments.statistics import Floats, Paired, interval
+from celluler_sim.analysis.interactive import note
+from celluler_sim.experiments.page import label, shown
+from celluler_sim.experiments.statistics import Floats, Interval, Paired, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
     from celluler_sim.analysis.picture import Picture
 
@@ -48,7 +50,8 @@ def replicates_picture(rows: Sequence[Mapping[str, Any]]) -> Picture:
     for ax, name in zip(axes, names, strict=False):
         values = column(rows, name)
         found = interval(values)
-        ax.plot(number, values, ".", color=d.BLUE, markersize=3 if len(rows) > 100 else 5)
+        (dots,) = ax.plot(number, values, ".", color=d.BLUE, markersize=3 if len(rows) > 100 else 5)
+        note(dots, [f"world {row['replicate']}, seed {row.get('seed')}: {shown(name, row.get(name))}" for row in rows])
         ax.axhline(found.mean, color=d.ORANGE, linewidth=1.4)
         if math.isfinite(found.low):
             ax.axhspan(found.low, found.high, color=d.ORANGE, alpha=0.25, linewidth=0)
@@ -67,20 +70,22 @@ def comparison_picture(
     Filled markers: the difference is significant at 5 % after Holm's correction.
     """
     known = {n: f for n, f in figures.items() if f.mean_b and math.isfinite(f.low) and n in FIGURES and _varies(f)}
-    shown = dict(list(known.items())[:LONG])
+    drawn = dict(list(known.items())[:LONG])
     title = d.literal(f"{names[0]}  less  {names[1]}")
-    if not shown:
+    if not drawn:
         return d.message("Comparison", "no figure differs in any world")
     figure, (ax,) = d.canvas(title if len(title) < 90 else "A less B, in the same worlds")
-    figure.set_size_inches(8, 1.4 + 0.26 * len(shown))
-    for place, (name, f) in zip(range(len(shown))[::-1], shown.items(), strict=True):
+    figure.set_size_inches(8, 1.4 + 0.26 * len(drawn))
+    for place, (name, f) in zip(range(len(drawn))[::-1], drawn.items(), strict=True):
         middle, low, high = (value / abs(f.mean_b) for value in (f.difference, f.low, f.high))
         sure = corrected.get(name, 1.0) < 0.05
         ax.plot([low, high], [place, place], color=d.BLUE, linewidth=1.6)
-        ax.plot(middle, place, "o", color=d.BLUE, markerfacecolor=d.BLUE if sure else "white", markersize=6)
+        (dot,) = ax.plot(middle, place, "o", color=d.BLUE, markerfacecolor=d.BLUE if sure else "white", markersize=6)
+        span = ", ".join(shown(name, end) for end in (f.low, f.high))
+        note(dot, [f"{label(name)}: {shown(name, f.difference)} [{span}]"])
     ax.axvline(0.0, color=d.INK, linewidth=1.2)
-    ax.set_yticks(range(len(shown))[::-1], [d.literal(label(name)) for name in shown])
-    ends = [abs(end) / abs(f.mean_b) for f in shown.values() for end in (f.low, f.high)]
+    ax.set_yticks(range(len(drawn))[::-1], [d.literal(label(name)) for name in drawn])
+    ends = [abs(end) / abs(f.mean_b) for f in drawn.values() for end in (f.low, f.high)]
     if max(ends) > 4.0:
         ax.set_xscale("symlog", linthresh=1.0)
     d.percent_axis(ax, "x")
@@ -115,7 +120,8 @@ def lines_picture(
         cells = [interval(column([r for r in mine if r.get(along) == value], figure_name)) for value in values]
         x: Floats = np.arange(len(values), dtype=np.float64) + 0.08 * i if texts else np.array(values, np.float64)
         words = ", ".join(f"{g}={v}" for g, v in zip(groups, key, strict=True))
-        _line(ax, x, cells, i, words, texts=texts)
+        line = _line(ax, x, cells, i, words, texts=texts)
+        note(line, [_reading(figure_name, *cell, words) for cell in zip(values, cells, strict=True)])
     if texts:
         ax.set_xticks(range(len(values)), [d.literal(value) for value in values])
     ax.set_xlabel(d.literal(along))
@@ -123,15 +129,23 @@ def lines_picture(
     return figure
 
 
-def _line(ax: Axes, x: Floats, cells: Sequence[Any], number: int, words: str, *, texts: bool) -> None:
+def _reading(figure_name: str, value: Any, cell: Interval, words: str) -> str:
+    """Return what is to be read at one point: value, mean with its interval, number of worlds."""
+    mean, low, high = (shown(figure_name, end) for end in (cell.mean, cell.low, cell.high))
+    span = f" [{low}, {high}]" if math.isfinite(cell.low) else ""
+    return f"{value}, {words}: {mean}{span}, {cell.n} worlds" if words else f"{value}: {mean}{span}, {cell.n} worlds"
+
+
+def _line(ax: Axes, x: Floats, cells: Sequence[Interval], number: int, words: str, *, texts: bool) -> Line2D:
     colour, name = d.PALETTE[number % len(d.PALETTE)], d.literal(words) if words else None
     mean, low, high = (np.array([getattr(cell, end) for cell in cells]) for end in ("mean", "low", "high"))
     if texts:
         spread = np.nan_to_num(np.stack([mean - low, high - mean]))
-        ax.errorbar(x, mean, yerr=spread, fmt="o", color=colour, capsize=3, label=name)
-        return
-    ax.plot(x, mean, marker="o", markersize=4, color=colour, label=name)
+        line: Line2D = ax.errorbar(x, mean, yerr=spread, fmt="o", color=colour, capsize=3, label=name).lines[0]
+        return line
+    (line,) = ax.plot(x, mean, marker="o", markersize=4, color=colour, label=name)
     ax.fill_between(x, low, high, color=colour, alpha=0.22, linewidth=0)
+    return line
 
 
 def _values(rows: Sequence[Mapping[str, Any]], parameter: str) -> list[Any]:
@@ -153,13 +167,13 @@ def heat_picture(rows: Sequence[Mapping[str, Any]], figure_name: str, x: str, y:
     for i, b in enumerate(up):
         for j, a in enumerate(across):
             mean[i, j] = interval(column([r for r in rows if r.get(x) == a and r.get(y) == b], figure_name)).mean
-    shown = ax.imshow(mean, origin="lower", aspect="auto", cmap="viridis")
+    heat = ax.imshow(mean, origin="lower", aspect="auto", cmap="viridis")
     ax.grid(visible=False)
     ax.set_xticks(range(len(across)), [d.literal(value) for value in across])
     ax.set_yticks(range(len(up)), [d.literal(value) for value in up])
     ax.set_xlabel(d.literal(x))
     ax.set_ylabel(d.literal(y))
-    figure.colorbar(shown, ax=ax)
+    figure.colorbar(heat, ax=ax)
     if mean.size <= 64:
         middle = np.nanmean(mean) if np.isfinite(mean).any() else 0.0
         for (i, j), value in np.ndenumerate(mean):

@@ -28,6 +28,7 @@ from celluler_sim.experiments.tables import figures_in, rows_of, to_arrow, write
 from celluler_sim.experiments.worlds import Job, Row, config_text
 from celluler_sim.run_folder import MANIFEST, SCENARIO, SUMMARY, RunFolder, claim_folder, to_json, write_text
 from celluler_sim.scenario import Scenario, compose
+from celluler_sim.trust import load_yaml, read_text, within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,11 +160,11 @@ def same_job(folder: Path, scenario: Scenario) -> bool:
     import yaml  # type: ignore[import-untyped]
 
     try:
-        mapping = yaml.safe_load((folder / SCENARIO).read_text("utf-8"))
+        mapping = load_yaml(read_text(within(folder, folder / SCENARIO)))
         if not isinstance(mapping, dict) or mapping.get("plugins") != list(scenario.plugins):
             return False  # before it is built: a folder must not have modules imported that nobody named here
         return Scenario.from_mapping(mapping).config_hash == scenario.config_hash
-    except (OSError, ValueError, yaml.YAMLError, CellulerError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, CellulerError):
         return False
 
 
@@ -250,11 +251,13 @@ def bar(total: int, progress: Literal["auto"] | bool, done: int = 0, unit: str =
 def _finish(found: Replicates, home: RunFolder, *, page: bool) -> None:
     """Turn the journal into the table, write means, intervals and the page, then the manifest."""
     from celluler_sim.experiments.page import write_replicates_page
+    from celluler_sim.live_page import share
 
     write_table(home.path / TABLE, to_arrow(found.rows))
     intervals = found.intervals
     write_text(home.path / INTERVALS, to_json({name: i._asdict() for name, i in intervals.items()}))
     if page:
+        share(found.scenario.results_dir, home.path)
         write_replicates_page(found)
     write_text(home.path / SUMMARY, to_json({name: i.mean for name, i in intervals.items()}))
     if found.failed:

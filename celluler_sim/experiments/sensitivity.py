@@ -29,8 +29,9 @@ from celluler_sim.errors import CellulerError, ScenarioError
 from celluler_sim.experiments.config import SensitivityConfig
 from celluler_sim.experiments.replicates import bar
 from celluler_sim.experiments.schedule import stream
+from celluler_sim.experiments.sensitivity_journal import check, kept
 from celluler_sim.experiments.statistics import Floats
-from celluler_sim.experiments.worlds import Job, config_text
+from celluler_sim.experiments.worlds import Job, Row, config_text
 from celluler_sim.run_folder import plain
 from celluler_sim.scenario import Scenario, compose
 from celluler_sim.streams import Streams
@@ -215,6 +216,8 @@ class SimulatedModel:
     ----------
     scenario
         What is run; its `sensitivity` says which keys vary, which figures are wanted, over how many worlds.
+    folder
+        Where runs are kept as they finish, and those of a stopped analysis are found again; nowhere if not given.
     progress
         Whether to show a progress bar.
 
@@ -224,8 +227,11 @@ class SimulatedModel:
         A key that does not exist or is no number, a figure that no summary has.
     """
 
-    def __init__(self, scenario: Scenario, *, progress: Literal["auto"] | bool = False) -> None:
+    def __init__(
+        self, scenario: Scenario, folder: Path | None = None, *, progress: Literal["auto"] | bool = False
+    ) -> None:
         self.scenario, self.config, self.progress = scenario, scenario.sensitivity, progress
+        self.folder = folder
         self._mapping = scenario.to_mapping()
         numbers = dict(_numbers(self._mapping))
         for key in self.config.keys:
@@ -258,18 +264,23 @@ class SimulatedModel:
         worlds, first = self.config.replicates, self.scenario.replicate
         texts = [config_text(self.at(point)) for point in points.tolist()]
         jobs = [Job(i * worlds + w, text, first + w) for i, text in enumerate(texts) for w in range(worlds)]
-        found = {name: np.full((len(points), worlds), np.nan) for name in self.config.figures}
-        with bar(len(jobs), self.progress) as advance:
-            for some in stream(jobs, self.scenario.executor):
-                for number, row in some:
-                    if row["outcome"] != "finished":
+        with kept(self.folder, self.scenario) as runs:
+            left = [job for job in jobs if job.number not in runs.rows]
+            with bar(len(jobs), self.progress, len(jobs) - len(left)) as advance:
+                for some in stream(left, self.scenario.executor):
+                    runs.add(some)
+                    if failed := [(number, row) for number, row in some if row["outcome"] != "finished"]:
+                        number, row = failed[0]
                         where = dict(zip(self.config.keys, points[number // worlds].tolist(), strict=True))
                         raise ScenarioError(f"sensitivity: the run at {where} failed: {row['error']}")
-                    for name, values in found.items():
-                        value = row.get(name)
-                        values[divmod(number, worlds)] = math.nan if value is None else value
-                advance(len(some))
-        return {name: values.mean(axis=1) for name, values in found.items()}
+                    advance(len(some))
+            rows = [runs.rows[job.number] for job in jobs]
+        return {name: self._mean(rows, name, worlds) for name in self.config.figures}
+
+    def _mean(self, rows: Sequence[Row], name: str, worlds: int) -> Floats:
+        """Return a figure's mean over worlds at every point, (n_points,)."""
+        values = [math.nan if row.get(name) is None else float(row[name]) for row in rows]
+        return np.asarray(np.reshape(values, (-1, worlds)).mean(axis=1))
 
 
 def _numbers(mapping: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
@@ -288,20 +299,29 @@ def sensitivity(
     scenario: str | Path = "compute_congestion",
     overrides: Sequence[str] = (),
     *,
+    folder: str | Path | None = None,
     progress: Literal["auto"] | bool = False,
 ) -> Sensitivity:
     """Find out which keys a scenario's figures depend on; its key `sensitivity` says how.
+
+    Runs are kept in ``folder`` as they finish, if one is given: the same call goes on where it was stopped.
+    `Sensitivity.save` of the same folder then writes the result.
 
     Raises
     ------
     CellulerError
         One line naming key, rule, value and remedy.
     """
-    return of_scenario(compose(scenario, overrides), progress=progress)
+    return of_scenario(compose(scenario, overrides), None if folder is None else Path(folder), progress=progress)
 
 
-def of_scenario(scenario: Scenario, *, progress: Literal["auto"] | bool = False) -> Sensitivity:
+def of_scenario(
+    scenario: Scenario, folder: Path | None = None, *, progress: Literal["auto"] | bool = False
+) -> Sensitivity:
     """Find out which keys the figures of a composed scenario depend on; see `sensitivity`."""
     seed = Streams(scenario.seed, scenario.replicate).key("sensitivity.points") & 0x7FFFFFFF
     _problem(scenario.sensitivity)
-    return analyse(scenario.sensitivity, SimulatedModel(scenario, progress=progress), seed=seed, name=scenario.name)
+    if folder is not None:
+        check(folder, scenario)
+    model = SimulatedModel(scenario, folder, progress=progress)
+    return analyse(scenario.sensitivity, model, seed=seed, name=scenario.name)

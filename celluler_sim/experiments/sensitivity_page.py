@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from celluler_sim.experiments.page import Part, image, label, save_pictures, table, write_page
+from celluler_sim.experiments.page import Part, label, save_pictures, table, write_page
+from celluler_sim.experiments.sensitivity import WORDS
+from celluler_sim.experiments.sensitivity_journal import RESULT, forget
 from celluler_sim.experiments.tables import to_arrow, write_table
 from celluler_sim.run_folder import claim_folder, to_json, write_text
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 def write_sensitivity(found: Sensitivity, folder: Path) -> Path:
     """Write ``sensitivity.json``, ``sensitivity.parquet``, ``sensitivity.html`` and figures; return the folder."""
-    claim_folder(folder, ("sensitivity.json",))
+    claim_folder(folder, (RESULT,))
     rows: list[dict[str, Any]] = [
         {"point": i, **dict(zip(found.keys, map(float, point), strict=True))}
         | {n: float(v[i]) for n, v in found.outputs.items()}
@@ -29,14 +31,27 @@ def write_sensitivity(found: Sensitivity, folder: Path) -> Path:
     parts = [
         Part(
             label(name),
-            "\n".join(image(images[key], key) for key in images if key.startswith(f"{name}-")) + _table(found, name),
+            pictures=[(images[key], _caption(found, key)) for key in images if key.startswith(f"{name}-")],
+            more=_table(found, name),
         )
         for name in found.indices
     ]
     about = f"{found.config.method} over {len(found.points)} points of {', '.join(found.keys)}"
     write_page(folder / "sensitivity.html", f"Sensitivity of {found.name}", about, parts)
-    write_text(folder / "sensitivity.json", to_json(found.to_dict()))
+    write_text(folder / RESULT, to_json(found.to_dict()))
+    forget(folder)
     return folder
+
+
+def _caption(found: Sensitivity, key: str) -> str:
+    """Return how a picture is to be read."""
+    figure, _, kind = key.rpartition("-")
+    if kind == "sobol":
+        return (
+            f"{label(figure)}: the share of its variance that each key causes by itself (first order) and together "
+            "with the others (total); what the second has more comes from working together. Bars are 95 % intervals."
+        )
+    return f"{label(figure)}: the longer a key's bar, the more depends on it ({WORDS[found.config.method]})."
 
 
 def _flat(found: Sensitivity, figure: str) -> list[str]:

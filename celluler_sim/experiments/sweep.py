@@ -36,6 +36,7 @@ from celluler_sim.experiments.worlds import LEADING, SPEED, Row
 from celluler_sim.run_folder import MANIFEST, RunFolder, one_line
 from celluler_sim.scenario import Scenario, compose
 from celluler_sim.streams import world_number
+from celluler_sim.trust import within
 
 if TYPE_CHECKING:
     from celluler_sim.experiments.load import Sweep
@@ -91,8 +92,7 @@ def failures(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def _rows(sweep: Path, job: PlannedJob, noted: Mapping[str, Any]) -> list[Row]:
     """Return a job's rows: its replicates, its one run, or its failure."""
     head: Row = {"job": job.number, "overrides": job.text, **job.parameters, "base_seed": job.seed}
-    folder = sweep / str(noted.get("folder", ""))
-    rows = _read(folder, job) if noted.get("folder") else []
+    rows = _read(within(sweep, sweep / str(noted["folder"])), job) if noted.get("folder") else []
     if not rows:
         why = noted.get("error") or "the job left no result"
         seed = world_number(job.seed, job.first)

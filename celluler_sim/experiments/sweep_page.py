@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celluler_sim.analysis.figures import FIGURES
-from celluler_sim.experiments.page import Part, image, save_pictures, shown, table, write_page
+from celluler_sim.experiments.page import Part, save_pictures, shown, table, write_page
 from celluler_sim.experiments.pictures import axis_label, column, drawable, heat_picture, lines_picture
 from celluler_sim.experiments.statistics import interval
 
@@ -25,7 +25,7 @@ def write_sweep_page(folder: Path, name: str, rows: Rows, parameters: Sequence[s
     images = save_pictures(folder, pictures)
     failed = [row for row in rows if row["outcome"] != "finished"]
     parts = [
-        Part("In pictures", "\n".join(image(content, _caption(key)) for key, content in images.items())),
+        Part("In pictures", pictures=[(drawn, _caption(key)) for key, drawn in images.items()]),
         Part("Jobs", _jobs_table(rows, parameters)),
         Part(
             "Failures",
@@ -43,9 +43,13 @@ def write_sweep_page(folder: Path, name: str, rows: Rows, parameters: Sequence[s
 
 
 def _caption(key: str) -> str:
-    figure, _, kind = key.partition("-")
-    what = {"lines": "mean over worlds with its 95 % interval", "map": "mean over worlds for each pair of values"}[kind]
-    return f"{FIGURES[figure].label}: {what}"
+    name, _, kind = key.partition("-")
+    if kind == "map":
+        return f"{FIGURES[name].label}, mean over worlds, for each pair of values: the lighter, the more."
+    return (
+        f"{FIGURES[name].label}: mean over worlds with its 95 % interval. Points whose intervals are far apart differ; "
+        "where intervals overlap, celluler-sim compare looks at the difference within each world and sees more."
+    )
 
 
 def numeric(rows: Rows, parameter: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from celluler_sim.config_build import show
 from celluler_sim.errors import ResultsError, ScenarioError
 from celluler_sim.run_folder import to_json, write_text
 from celluler_sim.scenario import Scenario
+from celluler_sim.trust import read_text, within
 
 PLAN = "sweep.json"
 RECORDS = ".jobs"  # what became of each job, until the table is written
+MOST_NOTE = 1 << 16  # bytes of a note of what became of a job: 64 KiB
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,13 @@ class Plan:
 
 def read_plan(folder: Path) -> Plan:
     """Read the plan of a sweep's folder; `ResultsError` where it holds none."""
-    path = folder / PLAN
+    path = within(folder, folder / PLAN)
     if not folder.exists():
         raise ResultsError(f"results folder {folder} must exist, got nothing there; check the path")
     if not path.is_file():
         raise ResultsError(f"results folder {folder} must hold a sweep, got no {PLAN}; name the folder of one sweep")
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_text(path))
         jobs = [PlannedJob(**{**job, **{k: tuple(job[k]) for k in ("overrides", "given")}}) for job in content["jobs"]]
         return Plan(str(content["name"]), tuple(jobs))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -164,9 +167,11 @@ def record(folder: Path, number: int, entry: Mapping[str, Any]) -> None:
 
 
 def records(folder: Path) -> dict[int, dict[str, Any]]:
-    """Return what was noted of the jobs, by number."""
+    """Return what was noted of the jobs, by number; what is no note, or one of a folder elsewhere, is left out."""
     found = {}
     for path in (folder / RECORDS).glob("*.json"):
-        entry = json.loads(path.read_text("utf-8"))
-        found[int(path.stem)] = entry
+        with suppress(OSError, ValueError, RecursionError):
+            entry = json.loads(read_text(within(folder, path), MOST_NOTE))
+            if isinstance(entry, dict) and Path(str(entry.get("folder", ""))).name == entry.get("folder", ""):
+                found[int(path.stem)] = entry
     return found

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,28 @@ def config_text(scenario: Scenario) -> str:
 
 def run_jobs(jobs: Sequence[Job]) -> list[tuple[int, Row]]:
     """Run jobs one after another and return (number, row) of each. An error becomes its row's one line."""
-    return [(job.number, _run(job)) for job in jobs]
+    rows = [(job.number, _run(job)) for job in jobs]
+    _give_back()
+    return rows
+
+
+def _give_back() -> None:
+    """Return the memory that the runs have freed to the system, where the C library can be asked to (glibc).
+
+    Nothing is held, but blocks of a run's lifetime leave holes between those that stay, and the heap creeps up by some
+    50 KB a run. Asking takes 1.5 ms, once a batch.
+    """
+    if (trim := _malloc_trim()) is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Any:
+    """Return glibc's ``malloc_trim``, None elsewhere."""
+    import ctypes
+    import sys
+
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def _run(job: Job) -> Row:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from celluler_sim.book import Floats, Slots
@@ -50,6 +51,21 @@ class Institution:
         The consumer gets the rest of the money back, and has no use of the work that was not done.
         """
         return None
+
+    def fronts(self) -> Slots:
+        """Return the providers that are nobody's own: others sell together as one, (n,)."""
+        return np.zeros(0, np.int64)
+
+    def stated(self, member: Slots, held: Floats, tick: Tick) -> Floats | None:
+        """Return what members of pools say that they bring, (n, n_resources); None: what they hold."""
+        return None
+
+    def believed(self, member: Slots, held: Floats, said: Floats, tick: Tick) -> Floats | None:
+        """Return what pools go by of what their members say, (n, n_resources), after some look; None: all of it."""
+        return None
+
+    def overpaid(self, member: Slots, gain: Floats, tick: Tick) -> None:
+        """Take in what each member's word brings it, believed, over the truth, (n,) PRANA."""
 
     def clear(self, tick: Tick) -> None:
         """Clear its own market."""

@@ -50,23 +50,30 @@ class PoolBooks:
             if pool.number in found:
                 d = found[pool.number]
                 done = float(jobs.done(np.array([pool.row]), since, until)[0])
-                weight = self._claims(pool, d, float(cash.to_prana()[0]), done, until - since)
+                weight, energy = self.claims(d, self.register.said[d.who, 0], float(cash.to_prana()[0]), done)
+                self._rows.append(self._period_of(pool, d, energy, float(cash.to_prana()[0]), done / (until - since)))
                 pool.heirs, pool.claims = d.who, d.brought
             else:
                 weight = pool.claims
             if cash.sum_units():
                 self._pay_out(pool, int(account[0]), cash, weight)
 
-    def _claims(self, pool: Pool, d: Division, cash: float, done: float, seconds: float) -> Floats:
-        """Return what each member is due of a pool's money, (n,) PRANA, and note the pool's period."""
-        capacity, cost = self.members["capacity"][d.who], self.economy.providers["energy_cost"][d.who]
-        by_compute = capacity / capacity.sum() if capacity.sum() > 0 else d.brought
+    def claims(self, d: Division, compute: Floats, cash: float, done: float) -> tuple[Floats, float]:
+        """Return what each member is due of a pool's money, (n,) PRANA, and what all need for energy, PRANA.
+
+        Parameters
+        ----------
+        compute
+            (n,) units/s that the pool believes its members to have.
+        cash, done
+            What the pool has, PRANA, and the units of work that it did in the period.
+        """
+        cost = self.economy.providers["energy_cost"][d.who]
+        by_compute = compute / compute.sum() if compute.sum() > 0 else d.brought
         energy = cost * by_compute * done
-        profit = max(cash - float(energy.sum()), 0.0)
         whole = float(d.share.sum())
         fraction = d.share / whole if whole > 0 else d.brought
-        self._rows.append(self._period_of(pool, d, min(float(energy.sum()), cash), profit, done / seconds))
-        return np.asarray(energy + profit * fraction)
+        return np.asarray(energy + max(cash - float(energy.sum()), 0.0) * fraction), float(energy.sum())
 
     def _pay_out(self, pool: Pool, account: int, cash: Amounts, weight: Floats) -> None:
         """Move a pool's money to its members by their claims, to the unit."""
@@ -80,7 +87,7 @@ class PoolBooks:
             self._exact[slot] = self._exact.get(slot, 0) + units
 
     def _period_of(
-        self, pool: Pool, d: Division, energy: float, profit: float, busy: float
+        self, pool: Pool, d: Division, energy: float, cash: float, busy: float
     ) -> dict[str, Any]:  # fmt: skip
         m, used = self.members, self.fleet.in_use(np.array([pool.row]))[0]
         names = [name.split("_")[0] for name in self.economy.setup.workload.resources]
@@ -92,7 +99,7 @@ class PoolBooks:
             "memory_used": 0.0, "storage_used": 0.0, **held,
             "worth_prana": d.worth, "alone_prana": float(d.alone.sum()),
             "received_prana": self.economy.ledger.amounts(self.economy.providers["account"][[pool.row]]),
-            "energy_prana": energy, "profit_prana": profit, "excess_prana": d.excess,
+            "energy_prana": min(energy, cash), "profit_prana": max(cash - energy, 0.0), "excess_prana": d.excess,
             "better_outside": int(better(d.alone, d.share, 0.0).sum()),
         }  # fmt: skip
 

@@ -53,7 +53,7 @@ class Formation:
 
     def together(self, who: Slots) -> bool:
         """Whether these could form a pool: not too many, of one hardware, each bringing enough."""
-        amount, kind = self.register.amount[who], self.register.kind[who]
+        amount, kind = self.register.said[who], self.register.kind[who]
         return bool(len(who) <= self.most and (kind == kind[0]).all() and remaining(amount, self.minimum).all())
 
     def best_replies(self, groups: list[Group], reviewing: Slots) -> list[Move]:
@@ -91,7 +91,7 @@ class Formation:
         who = np.sort(np.append(group.who, member))
         if (self.register.kind[who] != self.register.kind[member]).any():
             return -np.inf
-        who = who[remaining(self.register.amount[who], self.minimum)]
+        who = who[remaining(self.register.said[who], self.minimum)]
         if member not in who or len(who) > self.most or len(who) < 2:
             return -np.inf
         rows = [group.row] + ([here.row] if here.pool == NOBODY else [])

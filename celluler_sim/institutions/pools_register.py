@@ -70,7 +70,8 @@ class Register:
     members
         The population; its columns ``pool`` and ``place`` are written here.
     amount
-        (n_members, 1 + n_resources) what each holds: compute in units/s, then each further resource.
+        (n_members, 1 + n_resources) what each holds: compute in units/s, then each further resource. Contributions are
+        reckoned by `said`, which is what each says that it holds.
     kind
         (n_members,) hardware; one pool has one kind, so that its jobs fit all its machines.
     minimum
@@ -79,6 +80,7 @@ class Register:
 
     def __init__(self, members: Population[PoolMember], amount: Floats, kind: Slots, minimum: float) -> None:
         self.members, self.amount, self.kind, self.minimum = members, amount, kind, minimum
+        self.said = amount.copy()  # (n_members, 1 + n_resources) what pools go by
         self.pools: list[Pool] = []
 
     def alive(self) -> list[Pool]:
@@ -117,7 +119,7 @@ class Register:
         for slot in slots.tolist():
             if why := self._refusal_of_one(slot, slots):
                 raise PoolError(f"pool {name}: {why}")
-        self.pools.append(Pool(number, heirs=slots, claims=contributions(self.amount[slots])))
+        self.pools.append(Pool(number, heirs=slots, claims=contributions(self.said[slots])))
         self.members["pool"][slots] = number
         return number
 
@@ -136,7 +138,7 @@ class Register:
             return f"member {member} must be in one pool at most, it is in pool {m['pool'][member]} already"
         if (self.kind[company] != self.kind[member]).any():
             return f"member {member} must have the hardware of the others"
-        brought = float(contributions(self.amount[company])[np.flatnonzero(company == member)[0]])
+        brought = float(contributions(self.said[company])[np.flatnonzero(company == member)[0]])
         if brought < self.minimum - ROUNDING:
             return f"member {member} must contribute >= {self.minimum:g} of the pool's resources, got {brought:.4g}"
         return ""
@@ -155,4 +157,4 @@ class Register:
     def below(self, pool: int) -> Slots:
         """Return the members who have to go since they bring less than the minimum."""
         who = self.of(pool)
-        return who[~remaining(self.amount[who], self.minimum)]
+        return who[~remaining(self.said[who], self.minimum)]

@@ -20,6 +20,7 @@ from celluler_sim.institutions.pools_formation import Formation, Group, Move
 from celluler_sim.institutions.pools_jobs import JobLog
 from celluler_sim.institutions.pools_kernels import Holdings
 from celluler_sim.institutions.pools_register import PoolError, Register, contributions, remaining
+from celluler_sim.institutions.pools_word import Word
 from celluler_sim.institutions.pools_worth import Division, divide, market_game
 from celluler_sim.markets.rows import Rows
 from celluler_sim.mechanisms.base import registered
@@ -52,6 +53,7 @@ class RunningPools(Institution):
         self.fleet = Fleet(economy, self.members, self.register)
         self.jobs = JobLog(economy.market.n_resources)
         self.books = PoolBooks(economy, self.members, self.register, self.fleet)
+        self.word = Word(self)
         self.said = Rows(number=np.int64, member=np.int64, pool=np.int64)  # what transactions not final yet say
         self.period, self._since = 0, 0.0
         self._moves: list[Move] = []  # decided, to be submitted
@@ -132,6 +134,10 @@ class RunningPools(Institution):
         member = provider < len(absent)
         return ~(member & absent[np.where(member, provider, 0)])
 
+    def fronts(self) -> Slots:
+        """Return the providers as which pools sell, alive or not."""
+        return np.array([pool.row for pool in self.register.pools if pool.row != NOBODY], np.int64)
+
     def clear(self, tick: Tick) -> None:  # noqa: ARG002 - the market's own clearing is over
         """Note the price, and who serves which job."""
         market = self.economy.market
@@ -147,8 +153,10 @@ class RunningPools(Institution):
         if tick.end < (self.period + 1) * self.rule.period_s * (1 - 1e-12):
             return
         self._close_down(tick)
+        self.word.give(tick)
         found = self._divisions(tick)
         alone = self._worth_alone(tick)
+        self.word.weigh(found, tick)
         self.books.pay(found, self.jobs, self._since, tick.end)
         self._take_stock(found, alone)
         self.books.record(self.period, found, alone, tick)
@@ -165,7 +173,7 @@ class RunningPools(Institution):
         self.books.move(tick.number, kind, member, pool, accepted=accepted)
 
     def _join(self, member: int, number: int, tick: Tick) -> None:
-        refused = self.register.refusal(member, number)
+        refused = self.register.refusal(member, number) or bool(len(self.word.unwelcome(np.array([member]), tick)))
         self.books.move(tick.number, "join", member, number, accepted=not refused)
         if refused:
             return
@@ -175,7 +183,7 @@ class RunningPools(Institution):
         for other in self.register.enter(member, number).tolist():
             self._leave(other, number, "expel", tick)
         pool.heirs = self.register.of(number)
-        pool.claims = contributions(self.register.amount[pool.heirs])
+        pool.claims = contributions(self.register.said[pool.heirs])
 
     def _close_down(self, tick: Tick) -> None:
         """Dissolve pools of fewer than two members or whose offer has been withdrawn; who left the market is out."""
@@ -183,6 +191,8 @@ class RunningPools(Institution):
         own = np.arange(m.size)
         gone = m.active & ~self.fleet.absent() & ~(p["offering"][own] & p.active[own])
         m.remove(np.flatnonzero(gone))
+        for member in self.word.unwelcome(np.flatnonzero(m["pool"] != NOBODY), tick).tolist():
+            self._leave(member, int(m["pool"][member]), "expel", tick)
         for pool in self.register.alive():
             for member in self.register.below(pool.number).tolist():
                 self._leave(member, pool.number, "expel", tick)
@@ -195,17 +205,26 @@ class RunningPools(Institution):
 
     # ---- what everybody is worth -----------------------------------------------------------------------------------
 
-    def game(self, who: Slots, rows: Sequence[int], tick: Tick) -> CoalitionalGame:
-        """Return the game of these members, had they had the jobs of these providers and those that nobody served."""
+    def game(self, who: Slots, rows: Sequence[int], tick: Tick, held: Floats | None = None) -> CoalitionalGame:
+        """Return the game of these members, had they had the jobs of these providers and those that nobody served.
+
+        ``held`` is what each holds, (n, 1 + n_resources); what each says that it holds, where left out.
+        """
         p = self.economy.providers
         jobs = self.jobs.offered(np.array(rows, np.int64), self._since, tick.end)
-        holdings = Holdings(self.register.amount[who], p["ask"][who], p["energy_cost"][who])
+        amount = self.register.said[who] if held is None else held
+        holdings = Holdings(amount, p["ask"][who], p["energy_cost"][who])
         return market_game(holdings, jobs, tick.end, rivals=self.rule.rivals == "rest")
 
-    def appraise(self, who: Slots, rows: Sequence[int], tick: Tick) -> Division:
-        """Return what each of these members would get of it."""
+    def appraise(self, who: Slots, rows: Sequence[int], tick: Tick, held: Floats | None = None) -> Division:
+        """Return what each of these members would get of it; ``held`` as in `game`."""
         rng = self.economy.streams.at("pools.sharing", tick.number)
-        return divide(who, self.game(who, rows, tick), self.sharing, rng, tick.number)
+        return divide(who, self.game(who, rows, tick, held), self.sharing, rng, tick.number)
+
+    def takings(self, row: int, tick: Tick) -> tuple[float, float]:
+        """Return what a pool that sells as provider ``row`` has to share, PRANA, and the units of work it did."""
+        cash = self.economy.ledger.balance(self.economy.providers["account"][[row]])
+        return float(cash[0]), float(self.jobs.done(np.array([row]), self._since, tick.end)[0])
 
     def _divisions(self, tick: Tick) -> dict[int, Division]:
         """Return every pool's division, by number."""
@@ -218,7 +237,8 @@ class RunningPools(Institution):
         """Return what members that are alone could have earned, (n_members,) PRANA, NaN for the others."""
         found = np.full(self.members.size, np.nan)
         for member in self.register.alone().tolist():
-            found[member] = self.game(np.array([member]), [member], tick).grand
+            own = np.array([member])
+            found[member] = self.game(own, [member], tick, self.register.amount[own]).grand
         return found
 
     def _take_stock(self, found: dict[int, Division], alone: Floats) -> None:
@@ -227,6 +247,8 @@ class RunningPools(Institution):
         m["share"], m["outside"] = np.nan_to_num(alone), np.nan_to_num(alone)
         for d in found.values():
             m["share"][d.who], m["outside"][d.who] = d.share, d.alone
+        for member, worth in self.word.alone.items():  # whoever overstates knows better what it is worth alone
+            m["outside"][member] = worth
         m["unhappy"] = np.where(better(m["outside"], m["share"], self.rule.gain), m["unhappy"] + 1, 0)
 
     # ---- who goes where --------------------------------------------------------------------------------------------

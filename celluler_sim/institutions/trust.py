@@ -64,6 +64,9 @@ class StandardTrust:
        appeal: the evidence is then measured again without noise.
     4. The rule of ``reputation`` takes in what customers and checks say; from the next tick on only providers with
        `min_reputation` and a bond are let into the market.
+    5. What members of pools say they bring is checked by the same rule, where it measures: what a lie brings is fined,
+       and not paid if `forfeits`.
+    6. Whoever checks is paid, by `payer`, at once; what it cannot pay for is not looked at.
     """
 
     fraud: FraudConfig = field(default_factory=FraudConfig)
@@ -78,6 +81,9 @@ class StandardTrust:
     suspension_s: float = 0.0  # for which an accused provider is kept out
     appeals: bool = True  # whether an accusation is measured again where the accused asks for it
     appeal_fee_prana: float = 0.0  # what an appeal costs that is lost
+    payer: Literal["treasury", "fund"] = "treasury"  # who pays for checks, and has fines and fees: the treasury, or an
+    #                                                  account of this market with nothing else; no money, no checks
+    check_fee: float = 0.0  # share of what a delivery earned that its provider pays towards checks
     failure_rate: float = 0.002  # chance that an honest delivery fails
     review_s: float = 3600.0  # between two reviews of the quality of service
     screen_s: float = 3600.0  # length of what a collusion screen takes for an auction
@@ -89,11 +95,12 @@ class StandardTrust:
     claims: ClassVar[frozenset[Law]] = frozenset()
     may_change: ClassVar[tuple[str, ...]] = (
         "min_reputation", "fine_multiple", "forfeits", "refunds", "suspension_s", "appeals", "appeal_fee_prana",
+        "check_fee",
     )  # while an economy runs, by a vote or in a branch  # fmt: skip
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("min_reputation", "failure_rate"):
+        for name in ("min_reputation", "failure_rate", "check_fee"):
             require(f"trust.{name}", getattr(self, name), at_least=0, at_most=1)
         for name in ("bond_prana", "fine_multiple", "suspension_s", "appeal_fee_prana", "requests_per_unit"):
             require(f"trust.{name}", getattr(self, name), at_least=0)
@@ -101,6 +108,13 @@ class StandardTrust:
             require(f"trust.{name}", getattr(self, name), above=0)
         require("trust.servers", self.servers, at_least=1)
         require("trust.screen_every", self.screen_every, at_least=1)
+        if self.payer not in ("treasury", "fund"):
+            raise ScenarioError(f"trust.payer must be one of treasury, fund, got {self.payer!r}")
+        if "misreport" in self.fraud.shares and self.fraud.depth >= 1:
+            raise ScenarioError(
+                f"trust.fraud.depth must be < 1 where trust.fraud.shares has misreport, got {self.fraud.depth:g}; of "
+                "what is reported something must be there"
+            )
         if self.fine_multiple > 0 and self.bond_prana == 0:
             raise ScenarioError(
                 "trust.bond_prana must be > 0 where trust.fine_multiple is, got 0; fines come out of it"

@@ -8,20 +8,23 @@ import numpy as np
 import numpy.typing as npt
 
 from celluler_sim.book import Floats, Slots
+from celluler_sim.consensus.base import STAKE
 from celluler_sim.errors import ScenarioError
 from celluler_sim.ledger import TREASURY, Amounts
+from celluler_sim.markets.rows import Rows
 
 if TYPE_CHECKING:
-    from celluler_sim.economy import Economy
+    from celluler_sim.economy import Economy, Tick
 
 HALF = 0.5  # share of its bond below which a provider is not let in
 
 
 class Bonds:
-    """The stakes of providers in one economy."""
+    """The stakes of providers in one economy; ``purse`` is the account that has what they lose."""
 
-    def __init__(self, economy: Economy, bond_prana: float) -> None:
-        self.economy, self.ledger, self.bond = economy, economy.ledger, bond_prana
+    def __init__(self, economy: Economy, bond_prana: float, purse: int = TREASURY) -> None:
+        self.economy, self.ledger, self.bond, self.purse = economy, economy.ledger, bond_prana, purse
+        self.sent = Rows(number=np.int64, provider=np.int64)  # transactions that stake, not final yet
         self._units = Amounts.from_prana(np.array([bond_prana])).to_units()[0]
 
     def _accounts(self, provider: Slots) -> Slots:
@@ -54,34 +57,52 @@ class Bonds:
         some = np.array([t > 0 for t in taken], np.bool_)
         if some.any():
             self.ledger.slash(account[some], amounts[some])
+            if self.purse != TREASURY:
+                self.ledger.pay(np.full(some.sum(), TREASURY), np.full(some.sum(), self.purse), amounts[some], "fine")
         return amounts
 
     def give_back(self, provider: Slots, amounts: Amounts) -> None:
         """Return what was slashed without a reason, and lock it again."""
         if len(provider) and amounts.sum_units():
             account = self._accounts(provider)
-            self.ledger.pay(np.full(len(provider), TREASURY), account, amounts)
+            self.ledger.pay(np.full(len(provider), self.purse), account, amounts)
             self.ledger.stake(account, amounts)
 
-    def charge(self, provider: Slots, prana: float) -> None:
-        """Take a fee from providers that can pay it."""
-        if len(provider) and prana > 0:
-            amount = Amounts.from_prana(np.full(len(provider), prana))
-            self.ledger.pay(self._accounts(provider), np.full(len(provider), TREASURY), amount, "fee")
+    def charge(self, provider: Slots, prana: Floats) -> None:
+        """Take fees, one a row, from providers that can pay them."""
+        rows = np.flatnonzero(prana > 0)
+        if len(rows):
+            source, amount = self._accounts(provider[rows]), Amounts.from_prana(prana[rows])
+            self.ledger.pay(source, np.full(len(rows), self.purse), amount, "fee")
 
-    def refill(self) -> None:
-        """Let providers whose bond lacks something add to it what they have."""
+    def refill(self, tick: Tick) -> None:
+        """Have providers whose bond lacks something, and that have something, send it; once final, it is locked."""
         if not self._units:
             return
         p = self.economy.providers
-        account = np.asarray(p["account"][np.flatnonzero(p.active)])
-        held = self.ledger.amounts(account, "stake").to_prana()
-        account = account[held < self.bond]
-        if not len(account):
-            return
-        stake = self.ledger.amounts(account, "stake").to_units()
-        free = self.ledger.amounts(account).to_units()
-        add = [max(0, min(self._units - s, f)) for s, f in zip(stake, free, strict=True)]
-        some = np.array([a > 0 for a in add], np.bool_)
+        slots = np.flatnonzero(p.active)
+        held = self.ledger.amounts(self._accounts(slots), "stake").to_prana()
+        waiting = self.sent["provider"][self.sent["alive"]]
+        slots = slots[(held < self.bond) & ~np.isin(slots, waiting)]
+        slots = slots[np.array(self._lacking(slots), object) > 0]
+        validator = p["validator"][slots].astype(np.int64)
+        number = self.economy.submit(STAKE, self._accounts(slots), validator, np.full(len(slots), tick.end))
+        self.sent.append(number=number, provider=slots)
+
+    def _lacking(self, provider: Slots) -> list[int]:
+        """Return what each bond lacks, as far as its provider has it, units."""
+        account = self._accounts(provider)
+        stake, free = self.ledger.amounts(account, "stake").to_units(), self.ledger.amounts(account).to_units()
+        return [max(0, min(self._units - s, f)) for s, f in zip(stake, free, strict=True)]
+
+    def final(self, number: Slots) -> None:
+        """Lock what the bonds of those whose transactions are final lack by now, as far as they have it."""
+        provider = self.sent.take(np.searchsorted(self.sent["number"], number))["provider"]
+        units = self._lacking(provider)
+        some = np.array([u > 0 for u in units], np.bool_)
         if some.any():
-            self.ledger.stake(account[some], Amounts.from_units([a for a in add if a > 0]))
+            self.ledger.stake(self._accounts(provider[some]), Amounts.from_units([u for u in units if u > 0]))
+
+    def expired(self, number: Slots) -> None:
+        """Forget transactions that were not final in time; who still lacks something sends another."""
+        self.sent.drop(np.flatnonzero(np.isin(self.sent["number"], number) & self.sent["alive"]))

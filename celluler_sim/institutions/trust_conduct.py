@@ -58,14 +58,17 @@ class Conduct:
         self.propensity: Floats = np.zeros(0)  # (n_providers,) chance to cheat on a delivery
         self.tainted: Bools = np.zeros(0, np.bool_)  # (n_providers,) whether it has cheated since it was last cleared
 
-    def grow(self, n: int) -> None:
-        """Take in providers up to ``n``; types are drawn by slot, so that they do not depend on who else is there."""
+    def grow(self, n: int, fronts: Slots | None = None) -> None:
+        """Take in providers up to ``n``; types are drawn by slot, so that they do not depend on who else is there.
+
+        ``fronts`` are providers as which others sell together: those are honest, whatever their members are.
+        """
         slots = np.arange(len(self.fraud), n)
         if not len(slots):
             return
         edges = np.cumsum(list(self.config.shares.values()))
         kind = np.searchsorted(edges, self.streams.draws("trust.fraud").uniform(slots), side="right")
-        fraud = np.where(kind < len(edges), kind, HONEST)
+        fraud = np.where((kind < len(edges)) & ~np.isin(slots, [] if fronts is None else fronts), kind, HONEST)
         start = np.where(fraud == HONEST, 0.0, self.config.propensity)
         if self.config.learning == "replicator":
             start = (self.streams.draws("trust.propensity").uniform(slots) < start).astype(np.float64)
@@ -87,6 +90,7 @@ class Conduct:
         """Return whether each would cheat on a delivery, and the digest of its result: no two wrong ones are alike."""
         uniform = self.streams.draws("trust.cheat").uniform(fill * 1_048_583 + provider)
         cheats = (self.fraud[provider] != HONEST) & (uniform < self.propensity[provider])
+        cheats &= ~self.trait("reports", provider).astype(np.bool_)
         wrong = cheats & self.trait("wrong", provider).astype(np.bool_)
         return cheats, np.where(wrong, 1 + fill * 1_048_583 + provider, 0)
 
@@ -114,13 +118,30 @@ class Conduct:
         kind = self.trait("gains", deliveries.provider)
         return np.where(deliveries.cheated, np.where(kind == "price", overcharge, cost), 0.0)
 
+    def overstates(self, member: Slots, report: Slots) -> Bools:
+        """Return whether each tells its pool more than is true in a report, by the report's number, (n,)."""
+        uniform = self.streams.draws("trust.report").uniform(report)
+        lies = self.trait("reports", member).astype(np.bool_) & (uniform < self.propensity[member])
+        self.tainted[member[lies]] = True
+        return lies
+
     def learn(self, deliveries: Deliveries, payoff: Floats, tick: int) -> None:
-        """Let cheats learn from a tick; ``payoff`` is (n,), [-1, 1], see `Experience`."""
-        rows = np.flatnonzero(self.fraud[deliveries.provider] != HONEST)
+        """Let cheats on deliveries learn from a tick; ``payoff`` is (n,), [-1, 1], see `Experience`."""
+        self._learn(deliveries.provider, deliveries.cheated, payoff, "trust.learning", tick, reports=False)
+
+    def learn_of_reports(self, member: Slots, lied: Bools, payoff: Floats, tick: int) -> None:
+        """Let cheats on reports learn from a period; ``payoff`` is (n,), [-1, 1], see `Experience`."""
+        self._learn(member, lied, payoff, "trust.learning.reports", tick, reports=True)
+
+    def _learn(
+        self, provider: Slots, cheated: Bools, payoff: Floats, stream: str, tick: int, *, reports: bool
+    ) -> None:  # fmt: skip
+        concerned = self.trait("reports", provider).astype(np.bool_) == reports
+        rows = np.flatnonzero((self.fraud[provider] != HONEST) & concerned)
         if not len(rows):
             return
         learners = np.flatnonzero(self.fraud != HONEST)
-        place = np.searchsorted(learners, deliveries.provider[rows])
-        experience = Experience(place, deliveries.cheated[rows], payoff[rows])
-        draws = self.streams.draws("trust.learning", tick)
+        place = np.searchsorted(learners, provider[rows])
+        experience = Experience(place, cheated[rows], payoff[rows])
+        draws = self.streams.draws(stream, tick)
         self.propensity[learners] = self.rule.learned(self.propensity[learners], experience, draws)

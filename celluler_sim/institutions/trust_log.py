@@ -27,12 +27,7 @@ class TrustLog:
     def __init__(self, trust: RunningTrust) -> None:
         self.trust = trust
         self.renamed = 0  # whitewashers that came back under another name, so far
-        self.cost = 0.0  # PRANA spent on checks so far
         self._n_penalties = 0
-
-    def spent(self, prana: float) -> None:
-        """Count what checks cost."""
-        self.cost += prana
 
     def deliveries(
         self, tick: Tick, fills: Columns, d: Deliveries, f: Findings, latency: Floats, share: Floats, fine: Floats

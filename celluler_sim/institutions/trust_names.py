@@ -32,6 +32,7 @@ class Names:
         self.owner = np.repeat(owners, conduct.config.names)  # (n_names,) provider behind each invented name
         self.account = economy.ledger.open_accounts(len(self.owner))
         self.washed = np.zeros(len(self.owner))  # (n_names,) PRANA that each has spent
+        self._bought: Slots = np.zeros(0, np.int64)  # names that bought in wash trades since somebody looked
 
     @property
     def first(self) -> int:
@@ -72,6 +73,11 @@ class Names:
         metric = np.repeat([RELIABILITY, PERFORMANCE, FAIRNESS], len(who))
         return Ratings.of(np.tile(who, 3), 1.0, metric, np.tile(np.concatenate(rater), 3), tick.end)
 
+    def washes(self) -> tuple[Slots, Slots]:
+        """Return (seller, number of the buyer's name) of each wash trade since the last call, (n,) each."""
+        names, self._bought = self._bought, np.zeros(0, np.int64)
+        return self.owner[names], names
+
     def _washes(self, names: Slots, which: Bools) -> Bools:
         """Carry out wash trades, and return whose went through, (n_names,): not those the seller cannot cover."""
         done = np.zeros(len(names), np.bool_)
@@ -83,5 +89,6 @@ class Names:
         moved = ~self.economy.ledger.pay(seller, self.account[rows], amount, "pay")
         self.economy.ledger.pay(self.account[rows[moved]], seller[moved], amount[moved], "pay")
         self.washed[rows[moved]] += self.conduct.config.wash_prana
+        self._bought = np.concatenate([self._bought, rows[moved]])
         done[rows[moved]] = True
         return done

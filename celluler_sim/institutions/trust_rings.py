@@ -33,7 +33,7 @@ class Sales:
         self.work, self.profit = np.zeros((2, self.economy.providers.size))
 
     def note(self) -> tuple[Slots, Slots]:
-        """Count this tick's fills, and return who sold to whom, (n,) each."""
+        """Count this tick's fills, and return who sold to whom, (n,) each: the largest part of each job."""
         p, market = self.economy.providers, self.economy.market
         fresh = market.fills.rows(np.flatnonzero(market.fills["alive"] & (market.fills["fill"] >= self._seen)))
         n = p.size
@@ -45,7 +45,9 @@ class Sales:
             margin = (fresh["price"] - p["energy_cost"][who]) * fresh["work"]
             np.add.at(self.work, who, fresh["work"])
             np.add.at(self.profit, who, margin)
-        return fresh["provider"], fresh["consumer"]
+        order = np.lexsort((-fresh["work"], fresh["job"]))
+        largest = order[np.unique(fresh["job"][order], return_index=True)[1]]
+        return fresh["provider"][largest], fresh["consumer"][largest]
 
 
 class Rings:
@@ -123,7 +125,7 @@ class Screening:
         self.sales.start()
         self.period = 0
         self._bids: list[tuple[Slots, Slots, Floats, npt.NDArray[np.bool_]]] = []
-        self._trades: list[tuple[Slots, Slots]] = []  # seller, and consumer or, behind all consumers, invented name
+        self._trades: list[tuple[Slots, Slots, Slots]] = []  # seller; consumer or, behind those, invented name; tick
 
     def note(self, tick: Tick, washes: tuple[Slots, Slots], purse: Purse) -> Verdicts:
         """Take in a tick, and at the end of some periods say who is suspect; each auction is looked at once.
@@ -131,8 +133,8 @@ class Screening:
         ``washes`` are trades beside the market: sellers, and the numbers of names that bought. What ``purse`` cannot
         pay for is not looked at.
         """
-        self._trades.append(self.sales.note())
-        self._trades.append((washes[0], self.economy.consumers.size + washes[1]))
+        for seller, buyer in (self.sales.note(), (washes[0], self.economy.consumers.size + washes[1])):
+            self._trades.append((seller, buyer, np.full(len(seller), tick.number)))
         if tick.end < (self.period + 1) * self.period_s * (1 - 1e-12):
             return Verdicts.nobody()
         self._close_period()
@@ -161,9 +163,10 @@ class Screening:
     def _dealings(self) -> Dealings:
         """Return all bids and trades since the last look, and forget them; nodes are providers first, then buyers."""
         auction, bidder, amount, won = (np.concatenate(c) for c in zip(*self._bids, strict=True))
-        seller, buyer = (np.concatenate(c) for c in zip(*self._trades, strict=True))
+        seller, buyer, when = (np.concatenate(c) for c in zip(*self._trades, strict=True))
         self._bids, self._trades = [], []
-        return Dealings(Bids.of(auction, bidder, amount, won), Trades.of(seller, self.economy.providers.size + buyer))
+        trades = Trades.of(seller, self.economy.providers.size + buyer, when)
+        return Dealings(Bids.of(auction, bidder, amount, won), trades)
 
     def _screened(self, dealings: Dealings, tick: Tick) -> Verdicts:
         rule, rng = self.economy.setup.mechanisms["screens"], self.economy.streams.at("trust.screens", tick.number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -28,23 +28,32 @@ class ServiceBook:
         """Make room for ``n`` providers."""
         self._columns = np.concatenate([self._columns, np.zeros((n - len(self._columns), 4))])
 
-    def latency(self, provider: Slots) -> Floats:
-        """Return the mean time to an answer, (n,) ms, at the load that each provider has now, by the law of queues."""
-        p, rule = self.economy.providers, self.rule
-        busy = self.economy.market.busy(p.size) + self._leaving(p.size)
-        load = busy[provider] / np.maximum(p["capacity"][provider], 1e-300)
-        n = len(provider)
+    def latency(self, provider: Slots, end: Floats) -> Floats:
+        """Return the mean time to an answer, (n,) ms, by the law of queues.
+
+        The load is the provider's when the job ended (s), or when the tick began if that was earlier: what has started
+        since is not cleared yet.
+        """
+        began = (self.economy.steps - 1) * self.economy.setup.tick_seconds
+        capacity = self.economy.providers["capacity"][provider]
+        load = self._busy(provider, np.minimum(end, began)) / np.maximum(capacity, 1e-300)
+        n, rule = len(provider), self.rule
         return latency(load, np.full(n, rule.servers), np.full(n, rule.service_ms))
 
-    def _leaving(self, n: int) -> Floats:
-        """Return the capacity of what has just ended: it was in use until then."""
-        gone = self.economy.market._released  # noqa: SLF001 - what ended in this tick was busy until it ended
-        return np.bincount(gone["provider"], gone["quantity"], minlength=n).astype(np.float64)
+    def _busy(self, provider: Slots, when: Floats) -> Floats:
+        """Return the capacity in use at each of these providers at that moment (s), (n,) units/s."""
+        market = self.economy.market
+        both = (market.fills, market._released)  # noqa: SLF001 - what ended in this tick was busy until it ended
+        who, quantity, start, end = (
+            np.concatenate([f[c] for f in both]) for c in ("provider", "quantity", "start", "end")
+        )
+        begun = sum_before(who, start, quantity, provider, when, side="right")
+        return np.maximum(begun - sum_before(who, end, quantity, provider, when, side="left"), 0.0)
 
-    def observe(self, deliveries: Deliveries, findings: Findings) -> Floats:
-        """Count deliveries that have ended, and return the latency of each, (n,) ms."""
+    def observe(self, deliveries: Deliveries, findings: Findings, end: Floats) -> Floats:
+        """Count deliveries that ended at these moments (s), and return the latency of each, (n,) ms."""
         provider = deliveries.provider
-        ms = self.latency(provider)
+        ms = self.latency(provider, end)
         wrong = findings.guilty & (deliveries.answer > 0)
         rows = np.stack([np.ones(len(ms)), deliveries.failed, ms, wrong], axis=1)
         np.add.at(self._columns, provider, rows)
@@ -64,3 +73,19 @@ class ServiceBook:
         )
         self._columns[:] = 0.0
         return self.rule.quality.breaches(service)
+
+
+def sum_before(
+    who: Slots, at: Floats, quantity: Floats, provider: Slots, when: Floats, *, side: Literal["left", "right"]
+) -> Floats:
+    """Return what each provider has in ``quantity`` (n_fills,) before a moment ``when``, (n,); ``right`` counts it in.
+
+    Fills are sorted by provider and moment, moments by their rank, so that equal ones stay equal.
+    """
+    rank = np.unique(np.concatenate([at, when]), return_inverse=True)[1]
+    step = len(rank) + 1
+    key, wanted = who * step + rank[: len(at)], provider * step + rank[len(at) :]
+    order = np.argsort(key, kind="stable")
+    total = np.concatenate([[0.0], np.cumsum(quantity[order])])
+    first = np.searchsorted(key[order], provider * step, side="left")
+    return np.asarray(total[np.searchsorted(key[order], wanted, side=side)] - total[first])

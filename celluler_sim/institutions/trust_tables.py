@@ -28,6 +28,40 @@ check_prana|float64|PRANA|what looking at it cost
 """,
 )
 
+REPORTS = (
+    "reports",
+    "one row per member of a pool and period, as it was said and as it was judged",
+    "report",
+    """
+report|int64||number of the report
+tick|int64||tick of the payout
+member|int64||slot of the member
+held|float64|units/s|compute of its machines
+said|float64|units/s|compute that it says it has; other resources in proportion
+believed|float64|units/s|compute by which the pool paid
+overstated|bool||it says more than is true; nobody who judges knows
+checked|bool||it was looked at
+guilty|bool||and found wanting
+gain_prana|float64|PRANA|what the word, believed, brings over the truth
+fine_prana|float64|PRANA|fine for that
+check_prana|float64|PRANA|what looking at it cost
+""",
+)
+
+CHECKS = (
+    "checks",
+    "one row per tick and kind of check, where there was something to look at",
+    "tick kind",
+    """
+tick|int64||number of the tick
+kind|string||delivery, report or screen
+number|int64||looked at
+unpaid|int64||chosen, but not looked at since there was no money for it
+paid_prana|decimal|PRANA|paid to those who looked, exact
+purse_prana|float64|PRANA|what whoever pays has left at the end of the tick
+""",
+)
+
 PENALTIES = (
     "penalties",
     "one row per fine, accusation and breach of the quality of service",
@@ -121,4 +155,4 @@ bribed|bool||its vote was bought
 """,
 )
 
-TABLES = (DELIVERIES, PENALTIES, REPUTATION, RINGS, PROPOSALS, VOTES)
+TABLES = (DELIVERIES, REPORTS, CHECKS, PENALTIES, REPUTATION, RINGS, PROPOSALS, VOTES)

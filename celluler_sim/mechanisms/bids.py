@@ -83,11 +83,13 @@ class Trades(Frozen):
 
     seller: Slots  # (n_trades,) number of a node of the trade graph
     buyer: Slots  #  (n_trades,) number of a node; an agent that sells and buys has one number
+    period: Slots  # (n_trades,) in which it happened: who could have met whom
 
     @classmethod
-    def of(cls, seller: npt.ArrayLike, buyer: npt.ArrayLike) -> Trades:
-        """Return trades between numbered agents."""
-        return cls(np.array(seller, dtype=np.int64).reshape(-1), np.array(buyer, dtype=np.int64).reshape(-1))
+    def of(cls, seller: npt.ArrayLike, buyer: npt.ArrayLike, period: npt.ArrayLike = 0) -> Trades:
+        """Return trades between numbered agents, all in one period unless said otherwise."""
+        sold, bought = (np.array(side, dtype=np.int64).reshape(-1) for side in (seller, buyer))
+        return cls(sold, bought, np.array(np.broadcast_to(np.asarray(period, dtype=np.int64), sold.shape)))
 
     def __len__(self) -> int:
         """Return the number of trades."""

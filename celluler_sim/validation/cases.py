@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from celluler_sim.errors import ScenarioError
+from celluler_sim.trust import read_text
 
 TOLERANCES = ("exact", "abs", "rel", "range", "mixed")
 
@@ -46,7 +47,7 @@ def read_cases(path: str | Path) -> list[Case]:
         If the file cannot be read or a case is malformed; the message names file, case and remedy.
     """
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        entries = json.loads(read_text(Path(path), pipes=True).removeprefix("\ufeff"))
     except OSError as error:
         raise ScenarioError(f"{path} must be a readable file of cases, got {error.strerror}; check the path") from None
     except (ValueError, RecursionError) as error:

@@ -12,6 +12,7 @@ from celluler_sim.analysis.detection import (
     Confusion,
     Money,
     auc_error,
+    bands,
     conformal_threshold,
     confusion,
     curve,
@@ -60,6 +61,51 @@ def test_area_is_the_mann_whitney_statistic(rows: list[tuple[bool, int]]):
     over = np.sign(score[truth][:, None] - score[~truth][None, :])
     assert curve(truth, score).auc == pytest.approx(float(np.mean(over) + 1) / 2)
     assert curve(truth, -score).auc == pytest.approx(1 - curve(truth, score).auc)
+
+
+def test_bands_of_two_cheats_and_two_honest_by_hand():
+    """Cheats 3 and 1, honest 2 and 2: areas of resamples are 1, 1/2 and 0 with chances 1/4, 1/2 and 1/4."""
+    b = bands([1, 1, 0, 0], [3, 1, 2, 2], resamples=4000, level=0.4)  # quantiles 0.3 and 0.7
+    assert b.auc == (0.5, 0.5)
+    b = bands([1, 1, 0, 0], [3, 1, 2, 2], resamples=4000, level=0.6)  # quantiles 0.2 and 0.8
+    assert b.auc == (0.0, 1.0)
+    assert_allclose(b.recall[:, 0], [0, 1])  # at no false alarm: both cheats, one or none
+    assert_allclose(b.recall[:, -1], 1)
+    assert_allclose(b.precision[:, -1], [0.5, 1])
+
+
+def test_nine_intervals_in_ten_and_more_cover_the_true_area():
+    """Of 200 samples of 40 cheats a deviation above 60 honest, 95 % intervals of 91 to 98 % cover Phi(1/sqrt 2)."""
+    from scipy.stats import norm
+
+    rng, truth, true = np.random.default_rng(2), np.arange(100) < 40, norm.cdf(1 / math.sqrt(2))
+    found = [bands(truth, rng.standard_normal(100) + truth, resamples=200, seed=k) for k in range(200)]
+    assert 0.91 <= np.mean([b.auc[0] <= true <= b.auc[1] for b in found]) <= 0.98
+    width = np.mean([b.auc[1] - b.auc[0] for b in found])
+    assert width == pytest.approx(2 * 1.96 * auc_error(true, 40, 60), rel=0.1)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40))
+def test_bands_hold_the_curve_s_area_or_are_next_to_it(rows: list[tuple[bool, int]]):
+    """Ends are ordered, in [0, 1], recall grows with the rate of false alarms, and a perfect score has no width."""
+    truth, score = np.array([r[0] for r in rows]), np.array([r[1] for r in rows], float)
+    assume(0 < truth.sum() < len(truth))
+    b = bands(truth, score, resamples=60)
+    for low, high in (b.auc, b.average_precision, b.recall, b.precision):
+        assert (np.asarray(low) <= high).all()
+        assert np.min(low) >= 0
+        assert np.max(high) <= 1 + 1e-12
+    assert (np.diff(b.recall, axis=1) >= 0).all()
+    perfect = bands(truth, truth, resamples=60)
+    assert perfect.auc == perfect.average_precision == (1.0, 1.0)
+
+
+def test_bands_of_nothing_are_refused():
+    """Without a cheat there is no curve; without a resample there is no interval."""
+    with pytest.raises(ValueError, match="truth needs cheats"):
+        bands([0, 0], [1, 2])
+    with pytest.raises(ValueError, match="resamples must be >= 1"):
+        bands([0, 1], [1, 2], resamples=0)
 
 
 def test_standard_error_of_an_area():

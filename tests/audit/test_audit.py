@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import shlex
 
+import numpy as np
 import pytest
 
 from celluler_sim.analysis.figures import FIGURES
-from celluler_sim.audit.auditing import audit
+from celluler_sim.audit.auditing import _slopes, audit
+from celluler_sim.audit.conditions import conditions, settings, words
+from celluler_sim.audit.config import CHANGES, Claim
 from celluler_sim.audit.page import as_text, save
 from celluler_sim.cli.auditing import run
 from celluler_sim.dashboard.page import scenarios as scenario_names
 from celluler_sim.errors import ScenarioError
-from celluler_sim.mechanisms import base as registry
-from celluler_sim.scenario import compose, import_mechanisms
+from celluler_sim.mechanisms.base import register
+from celluler_sim.scenario import compose
 from tests.audit import planted
 
 SMALL = """
@@ -47,14 +50,12 @@ claims:
 
 
 @pytest.fixture(autouse=True)
-def planted_rules(monkeypatch):
-    """Rules with planted faults are known during a test and forgotten when it ends."""
-    import_mechanisms()
-    monkeypatch.setattr(registry, "_REGISTRY", {family: dict(rules) for family, rules in registry._REGISTRY.items()})
-    registry.register("consumer_behaviour", "stale")(planted.Stale)
-    registry.register("consumer_behaviour", "per_tick")(planted.PerTick)
-    registry.register("allocation", "by_number")(planted.ByNumber)
-    registry.register("workload", "sorted_machines")(planted.SortedMachines)
+def planted_rules():
+    """Rules with planted faults are known during a test."""
+    register("consumer_behaviour", "stale")(planted.Stale)
+    register("consumer_behaviour", "per_tick")(planted.PerTick)
+    register("allocation", "by_number")(planted.ByNumber)
+    register("workload", "sorted_machines")(planted.SortedMachines)
 
 
 def scenario(tmp_path, text: str):
@@ -180,3 +181,31 @@ def test_every_shipped_scenario_makes_three_claims_or_more():
         claims = compose(name).claims
         assert len(claims) >= 3, name
         assert {claim.metric for claim in claims.values()} <= set(FIGURES), name
+
+
+def test_every_shipped_claim_can_be_put_to_every_change():
+    """Whatever an audit of a shipped scenario would run composes, whole numbers under ``where`` among it."""
+    for name in scenario_names():
+        given = compose(name).audit.overrides
+        setup = compose(name, given)
+        ways = [way for way in conditions(setup, list(CHANGES)) if way.change in ("", "tick", "population")]
+        asked = {claim: entry for claim, entry in setup.claims.items() if entry.where or entry.minus}
+        for setting in settings(asked, ways):
+            assert setting.scenario(name, given).name.partition(".")[0] == name
+
+
+def test_values_of_a_point_are_written_as_one_writes_them():
+    """A key that takes whole numbers only takes no 4.0."""
+    assert words((("a", 4.0), ("b", 0.25), ("c", True), ("d", "x"))) == ("a=4", "b=0.25", "c=true", "d=x")
+
+
+def test_slopes_by_hand_and_world_by_world():
+    """Figures 1, 3, 8 at 0, 1, 2 rise by 3.5 a step; one world's slope does not depend on how many others there are."""
+    claim = Claim(statement="rises", metric="mean_wait_s", test="increasing", over="k", where={"k": (0.0, 1.0, 2.0)})
+
+    def slopes(figures):
+        return _slopes(claim, {(("k", k),): row for k, row in zip((0.0, 1.0, 2.0), figures, strict=True)})
+
+    assert slopes(np.array([[1.0], [3.0], [8.0]])) == pytest.approx([3.5])
+    figures = np.random.default_rng(5).normal(size=(3, 40))
+    assert np.array_equal(slopes(figures)[:3], slopes(figures[:, :3]))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from celluler_sim.__main__ import main
+from celluler_sim.live_page import Drawn
 
 SMALL = [
     "ticks=10", "agents.providers.count=5", "agents.consumers.count=20", "agents.consumers.jobs_per_day=200",
@@ -50,7 +51,9 @@ def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
     if "pictures" not in request.fixturenames:
         for module in (page, compare_page, sensitivity_page, sweep_page):
-            monkeypatch.setattr(module, "save_pictures", lambda *_: {"replicates": b"", "comparison": b""})
+            monkeypatch.setattr(
+                module, "save_pictures", lambda *_: dict.fromkeys(("replicates", "comparison"), Drawn(b""))
+            )
         monkeypatch.setattr(sweep_page, "_pictures", lambda *_: {})
         monkeypatch.setattr(sweep_page, "_caption", str)
         monkeypatch.setattr(pictures, "replicates_picture", lambda *_: None)

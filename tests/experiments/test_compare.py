@@ -11,6 +11,7 @@ import pytest
 
 import celluler_sim
 from celluler_sim.experiments.compare import _comparison, ratio_limit
+from celluler_sim.live_page import SCRIPT
 from celluler_sim.run_folder import MANIFEST
 from tests.experiments.conftest import SMALL, Call
 
@@ -66,7 +67,7 @@ def test_the_command(call: Call):
         assert entry.keys() >= {"difference", "low", "high", "variance_ratio"}
     assert found["figures"]["n_ticks"] | {"difference": 0.0, "variance_ratio": None} == found["figures"]["n_ticks"]
     names = {path.name for path in Path("here").iterdir()}
-    assert names == {"comparison.json", "comparison.parquet", "comparison.html", "figures"}
+    assert names == {"comparison.json", "comparison.parquet", "comparison.html", "figures", SCRIPT}
     assert json.loads(Path("here/comparison.json").read_text())["figures"] == found["figures"]
     assert len(pd.read_parquet("here/comparison.parquet")) == 6
     again = call("compare", f"{TEXT} pricing=linear", TEXT, "--replicates=3")

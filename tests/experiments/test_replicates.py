@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import resource
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import pytest
 
 import celluler_sim
 from celluler_sim.errors import CellulerError, ResultsError
+from celluler_sim.experiments import worlds
 from celluler_sim.experiments.replicates import AT_LEAST, JOURNAL, Enough, run_replicates
 from celluler_sim.experiments.worlds import LEADING, Job, config_text, run_jobs
+from celluler_sim.live_page import SCRIPT
 from celluler_sim.results import load_run
 from celluler_sim.scenario import compose
 from tests.experiments.conftest import SMALL, Call
@@ -86,6 +90,7 @@ def test_the_folder_of_a_job(small: list[str], tmp_path: Path):
     assert names == {
         "scenario.yaml", "manifest.json", "summary.json", "intervals.json", "replicates.parquet", "replicates.html",
         "figures",
+        SCRIPT,
     }  # fmt: skip
     run = load_run(tmp_path / "out")
     pd.testing.assert_frame_equal(run.tables["replicates"], found.table, check_dtype=False)
@@ -197,3 +202,31 @@ def test_an_executor_that_is_not_installed_is_one_line(small: list[str], monkeyp
     own = [text for text in small if not text.startswith("executor")]
     with pytest.raises(CellulerError, match="executor=dask needs the package distributed, which is not installed: pip"):
         celluler_sim.replicate(overrides=[*own, "executor=dask"], replicates=2)
+
+
+@pytest.mark.skipif(worlds._malloc_trim() is None, reason="the C library cannot be asked for memory back")
+def test_memory_that_runs_have_freed_goes_back(monkeypatch: pytest.MonkeyPatch):
+    """A batch that leaves a hole of 60 MB below one block that stays: the hole is the system's again afterwards."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = libc.memset.restype = ctypes.c_void_p
+    libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+    libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+    stays = []
+
+    def leave_a_hole(job: worlds.Job) -> worlds.Row:
+        blocks = [libc.malloc(60_000) for _ in range(1000)]
+        for block in blocks:
+            libc.memset(block, 1, 60_000)
+        stays.append(blocks.pop())
+        for block in blocks:
+            libc.free(block)
+        return {"outcome": "finished"}
+
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6  # MB
+
+    monkeypatch.setattr(worlds, "_run", leave_a_hole)
+    before = resident()
+    worlds.run_jobs([worlds.Job(0, "", 0)])
+    assert resident() - before < 20
+    libc.free(stays[0])

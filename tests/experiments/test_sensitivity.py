@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,10 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import celluler_sim
-from celluler_sim.errors import CellulerError, ScenarioError
+from celluler_sim.errors import CellulerError, ResultsError, ScenarioError
+from celluler_sim.experiments import sensitivity
 from celluler_sim.experiments.anova import decompose, product_indices
 from celluler_sim.experiments.config import SensitivityConfig
-from celluler_sim.experiments.sensitivity import SimulatedModel, analyse, sample
+from celluler_sim.experiments.schedule import stream
+from celluler_sim.experiments.sensitivity import SimulatedModel, analyse, of_scenario, sample
+from celluler_sim.experiments.sensitivity_journal import JOURNAL, PLAN, forget
 from celluler_sim.experiments.statistics import Floats
 from celluler_sim.scenario import compose
 from tests.experiments.conftest import SMALL, Call
@@ -163,3 +168,65 @@ def test_the_function_in_python(small: list[str]):
     assert found.points.shape == (6, 2)
     assert found.ranked("mean_price_prana")[0][0] == "pricing.base_price"
     assert issubclass(ScenarioError, CellulerError)
+
+
+STOPPED = [*SMALL, KEYS % ("morris", 8)]
+
+
+@needs_salib
+@pytest.mark.slow
+def test_killed_and_started_again_it_is_as_if_nothing_had_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """``kill -9`` in the middle: the same command runs what is missing and no more, to the very same answer."""
+    scenario, folder = compose(None, STOPPED), tmp_path / "stopped"
+    command = [sys.executable, "-m", "celluler_sim", "sensitivity", *STOPPED, "--out", str(folder)]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while lines(folder) < 3:
+            assert process.poll() is None, "it ended by itself"
+            time.sleep(0.02)
+        process.kill()
+    kept = lines(folder)
+    whole = of_scenario(scenario, tmp_path / "whole")
+    assert 3 <= kept < len(whole.points) == 24
+    ran = []
+    monkeypatch.setattr(sensitivity, "stream", lambda jobs, rule: ran.extend(jobs) or stream(jobs, rule))
+    again = of_scenario(scenario, folder)
+    assert len(ran) == 24 - kept
+    assert again.to_dict() == whole.to_dict()
+    for name, values in whole.outputs.items():
+        assert values.tolist() == again.outputs[name].tolist()
+    assert {path.name for path in folder.iterdir()} == {PLAN, JOURNAL}
+    forget(folder)
+    assert not list(folder.iterdir())
+
+
+def lines(folder: Path) -> int:
+    """Return how many whole rows a journal has."""
+    return (folder / JOURNAL).read_bytes().count(b"\n") if (folder / JOURNAL).is_file() else 0
+
+
+@needs_salib
+def test_a_folder_of_another_analysis_is_refused_before_anything_runs(small: list[str], tmp_path: Path):
+    """Other ranges mean other points: their runs must not be mixed, and a finished analysis is not overwritten."""
+    folder = tmp_path / "out"
+    celluler_sim.sensitivity(overrides=[*small, KEYS % ("morris", 2)], folder=folder)
+    other = [*small, KEYS % ("morris", 2), "sensitivity.levels=6"]
+    with pytest.raises(ResultsError, match="must not hold another analysis"):
+        celluler_sim.sensitivity(overrides=other, folder=folder)
+    (folder / "sensitivity.json").write_text("{}")
+    with pytest.raises(ResultsError, match="must not hold a finished analysis"):
+        celluler_sim.sensitivity(overrides=[*small, KEYS % ("morris", 2)], folder=folder)
+
+
+@needs_salib
+def test_rows_that_make_no_sense_are_run_again(small: list[str], tmp_path: Path):
+    """A number that is a text, a figure too few, a run that does not exist: none of them enters the answer."""
+    overrides = [*small, KEYS % ("morris", 2)]
+    whole = celluler_sim.sensitivity(overrides=overrides, folder=tmp_path)
+    good = [json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines()]
+    figures = good[0]["figures"]
+    bad = [
+        {"run": 0, "figures": dict.fromkeys(figures, "7")}, {"run": 1, "figures": {"mean_price_prana": 7}},
+        {"run": 99, "figures": figures}, {"run": "2", "figures": figures}, {"figures": figures},
+    ]  # fmt: skip
+    (tmp_path / JOURNAL).write_text("".join(json.dumps(row) + "\n" for row in bad))
+    assert celluler_sim.sensitivity(overrides=overrides, folder=tmp_path).to_dict() == whole.to_dict()

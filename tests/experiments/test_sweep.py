@@ -18,6 +18,7 @@ import celluler_sim
 from celluler_sim.conf.overrides import prepare
 from celluler_sim.errors import CellulerError, ResultsError, ScenarioError
 from celluler_sim.experiments.sweep_plan import paired_up, planned, read_plan, values_of
+from celluler_sim.live_page import SCRIPT
 from celluler_sim.scenario import Scenario, compose
 from tests.experiments.conftest import SMALL, Call
 
@@ -60,13 +61,13 @@ def test_one_table(call: Call):
     )
     assert again.summary["welfare_prana"] == row["welfare_prana"]
     assert sorted(path.name for path in Path("out").iterdir() if path.is_file()) == [
-        "multirun.yaml", "sweep.html", "sweep.json", "sweep.parquet",
+        "multirun.yaml", SCRIPT, "sweep.html", "sweep.json", "sweep.parquet",
     ]  # fmt: skip
     assert {path.name for path in Path("out/figures").iterdir()} >= {
         "mean_price_prana-lines.png",
         "mean_price_prana-map.png",
     }
-    assert "<script" not in Path("out/sweep.html").read_text()
+    assert f'<script src="{SCRIPT}" defer>' in Path("out/sweep.html").read_text()
 
 
 def test_a_sweep_of_runs_keeps_their_tables(call: Call):

@@ -9,6 +9,7 @@ from celluler_sim.analysis.cartel import auction, critical_discount, rotation_di
 from celluler_sim.analysis.deterrence import Fraud, crossing
 from celluler_sim.behaviours.fraud_learning import Experience, Reinforcement, Replicator
 from celluler_sim.behaviours.fraud_ring import agreed_asks, designated, ring_of, worth_keeping
+from celluler_sim.institutions.trust_field import MarketSweep
 from celluler_sim.institutions.trust_laboratory import RingTrial, Sweep
 from celluler_sim.streams import Streams
 from tests.institutions.trust_worlds import table, trust_of, trusting
@@ -93,6 +94,16 @@ def test_patient_rings_keep_prices_up_in_a_market() -> None:
         assert trust_of(economy).rings.holds == [discount > 0.5]
         profit[discount] = rows[rows.agreed].profit_prana.mean(), rows[~rows.agreed].profit_prana.mean()
     assert profit[0.95][0] > 1.2 * profit[0.95][1]
+
+
+@pytest.mark.parametrize("reading", ["kept", "forfeited"])
+def test_in_a_market_cheating_pays_below_beckers_threshold_and_not_above(reading: str) -> None:
+    """In whole economies most deliveries of cheats are frauds 0.2 below g/F or g/(g + F), and few 0.2 above."""
+    sweep = MarketSweep(reading=reading, providers=40, consumers=80, ticks=96)  # type: ignore[arg-type]
+    theory = Fraud(gain=1.0, fine=3.0).threshold(reading)  # type: ignore[arg-type]
+    shares = sweep.shares(theory + np.array([-0.2, 0.2]), 1)[0]
+    assert shares[0] > 0.6
+    assert shares[1] < 0.4
 
 
 def test_learning_cheats_in_a_market() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from celluler_sim.consensus.base import STAKE
 from celluler_sim.errors import ScenarioError
 from celluler_sim.institutions.trust_judging import examine
 from celluler_sim.institutions.trust_running import RunningTrust
-from celluler_sim.ledger import TREASURY
+from celluler_sim.ledger import TREASURY, Amounts
 from tests.institutions.trust_worlds import TRUST, now, stepped, table, trust_of, trusting, world
 
 
@@ -43,13 +44,15 @@ def test_a_check_withholds_fines_and_accuses() -> None:
 
 
 def test_money_is_exact_and_fines_reach_the_treasury() -> None:
-    """What bonds lose the treasury has, to the unit."""
+    """What bonds lose the treasury has, less what it pays for checks, to the unit."""
     economy = world(*TRUST, "verification.probability=1", "trust.fraud.shares={overclaim:0.4}", "trust.fine_multiple=2")
     before = economy.ledger.units(TREASURY)
     stepped(economy, 30)
     taken = sum(int(v.scaleb(18)) for v in table(economy, "penalties").slashed_prana)
     assert taken > 0
-    assert economy.ledger.units(TREASURY) == before + taken
+    spent = sum(int(v.scaleb(18)) for v in table(economy, "checks").paid_prana)
+    assert spent == 10**18 * int(table(economy, "deliveries").checked.sum()) > 0
+    assert economy.ledger.units(TREASURY) == before + taken - spent
     assert economy.ledger.total() == economy.ledger.supply
 
 
@@ -109,7 +112,27 @@ def test_bonds_are_lent_and_slashed_and_filled_up_again() -> None:
     p = economy.providers
     free, staked = economy.ledger.balance(p["account"]), economy.ledger.staked(p["account"])
     assert (staked <= 100.0).all()
-    assert ((staked >= 100.0) | (free == 0)).all()
+    sent = table(economy, "transactions")
+    assert (sent.kind == "stake").any()
+    waits = np.isin(np.arange(len(free)), trust_of(economy).bonds.sent.alive()["provider"])
+    assert ((staked >= 100.0) | (free == 0) | waits).all()
+
+
+def test_a_bond_is_added_to_when_the_transaction_is_final_and_not_before() -> None:
+    """A provider short of 40 with 25 of its own sends once; 25 are locked in the next tick, and expiry locks none."""
+    economy = trusting("trust.bond_prana=100", "agents.consumers.jobs_per_day=0.0001", ticks=1)
+    trust, ledger = trust_of(economy), economy.ledger
+    account = economy.providers["account"][:2]
+    ledger.slash(account, Amounts.from_prana(np.array([40.0, 40.0])))
+    ledger.pay(np.array([TREASURY, TREASURY]), account, Amounts.from_prana(np.array([25.0, 25.0])))
+    trust.bonds.refill(now(economy))
+    trust.bonds.refill(now(economy))
+    assert trust.bonds.sent.alive()["provider"].tolist() == [0, 1]
+    assert ledger.staked(account).tolist() == [60.0, 60.0]
+    trust.expired(trust.bonds.sent.alive()["number"][1:], now(economy))
+    trust.ordered(STAKE, trust.bonds.sent.alive()["number"], np.zeros(1), now(economy))
+    assert ledger.staked(account).tolist() == [85.0, 60.0]
+    assert ledger.balance(account).tolist() == [0.0, 25.0]
 
 
 def test_a_false_accusation_is_taken_back_on_appeal() -> None:
@@ -118,13 +141,13 @@ def test_a_false_accusation_is_taken_back_on_appeal() -> None:
     trust = trust_of(economy)
     honest = np.flatnonzero(trust.conduct.fraud < 0)[:1]
     score, staked = trust.scores[honest], economy.ledger.staked(economy.providers["account"][honest])
-    trust._accuse(honest, 3, now(economy))
+    trust.accuse(honest, 3, now(economy))
     assert np.allclose(trust.scores[honest], score)
     assert np.array_equal(economy.ledger.staked(economy.providers["account"][honest]), staked)
     cheat = np.flatnonzero(trust.conduct.fraud >= 0)[:1]
     trust.short[cheat], trust.conduct.tainted[cheat] = 0.5, True
     before = trust.scores[cheat]
-    trust._accuse(cheat, 3, now(economy))
+    trust.accuse(cheat, 3, now(economy))
     assert (trust.scores[cheat] < before).all()
     assert economy.ledger.staked(economy.providers["account"][cheat])[0] < 100_000
     assert table(economy, "penalties").appeal.iloc[-2:].tolist() == ["granted", "none"]
@@ -235,6 +258,7 @@ def test_praise_lifts_cheats_where_any_rater_counts(kind: str, resists: str, fal
         ("trust.fraud.shares={overclaim:0.7,no_show:0.7}", "trust.fraud.shares must be <= 1"),
         ("trust.min_reputation=2", "trust.min_reputation must be"),
         ("trust.fraud.learning=guess", "trust.fraud.learning must be"),
+        ("trust.check_fee=1.5", "trust.check_fee must be"),
         ("trust.ring.size=1", "trust.ring.size must be >= 2"),
     ],
 )

@@ -14,7 +14,13 @@ import pytest
 from celluler_sim import load_run, resume
 from celluler_sim.analysis.plots import PLOTS
 from celluler_sim.analysis.plots_trust import idle
-from celluler_sim.analysis.trust import detection_delay, governance_figures, trust_figures
+from celluler_sim.analysis.trust import (
+    detection_delay,
+    governance_figures,
+    money_saved,
+    trust_figures,
+    truth_and_accused,
+)
 from celluler_sim.checkpoint import store
 from celluler_sim.run import run_scenario
 from celluler_sim.scenario import Scenario, compose
@@ -70,17 +76,25 @@ def tables_by_hand() -> dict[str, pd.DataFrame]:
         "fill": range(4), "tick": [0, 1, 2, 3], "provider": [0, 1, 1, 2], "cheated": [False, True, True, True],
         "price_prana": [10.0, 20.0, 20.0, 50.0], "earned_prana": [10.0, 20.0, 10.0, 50.0],
         "lost_prana": [0.0, 10.0, 0.0, 25.0], "check_prana": [1.0, 0.0, 1.0, 0.0], "latency_ms": 25.0,
-        "suspicion": [0.1, 0.0, 1.0, 0.0],
+        "suspicion": [0.1, 0.0, 1.0, 0.0], "guilty": [False, False, True, False],
     })  # fmt: skip
     penalties = pd.DataFrame({
         "provider": [1, 0], "tick": [4, 4], "kind": "accusation", "appeal": ["none", "granted"],
-        "slashed_prana": [5.0, 0.0],
+        "slashed_prana": [5.0, 0.0], "cheat": [True, False],
+    })  # fmt: skip
+    checks = pd.DataFrame({"tick": [0, 2], "kind": "delivery", "unpaid": [0, 3], "paid_prana": [1.0, 1.0]})
+    reports = pd.DataFrame({
+        "member": [1, 1, 3, 1], "tick": 5, "overstated": [True, True, False, True], "held": 1.0,
+        "said": [2.0, 2.0, 1.0, 2.0], "believed": [2.0, 1.0, 1.0, 2.0], "gain_prana": [7.0, 4.0, 0.0, -1.0],
     })  # fmt: skip
     reputation = pd.DataFrame({
         "tick": 4, "provider": [0, 1, 2], "score": [0.9, 0.1, 0.95], "fraud": ["honest", "overclaim", "overclaim"],
         "admitted": [True, False, True], "propensity": [0.0, 1.0, 0.5],
     })  # fmt: skip
-    return {"deliveries": deliveries, "penalties": penalties, "reputation": reputation}
+    return {
+        "deliveries": deliveries, "penalties": penalties, "reputation": reputation, "checks": checks,
+        "reports": reports,
+    }  # fmt: skip
 
 
 def test_figures_by_hand() -> None:
@@ -90,11 +104,35 @@ def test_figures_by_hand() -> None:
     assert found["fraud_share"] == 0.75
     assert found["fraud_loss_share"] == pytest.approx(0.35)
     assert (found["withheld_prana"], found["checks_prana"], found["slashed_prana"]) == (10.0, 2.0, 5.0)
+    assert (found["withheld_share"], found["breaches_per_provider"]) == (0.1, 0.0)
     assert (found["detection_precision"], found["detection_recall"], found["false_alarm_share"]) == (1.0, 0.5, 0.0)
     assert found["detection_delay_s"] == detection_delay(tables, 60.0) == 180.0
     assert found["reputation_auc"] == 0.5
     assert (found["cheats_admitted_share"], found["honest_admitted_share"]) == (0.5, 1.0)
     assert found["cheating_propensity"] == 0.75
+    assert (found["recovered_prana"], found["wrongly_taken_prana"]) == (10.0 + 4.0 + 5.0, 0.0)
+    assert (found["recovered_per_prana"], found["checks_unpaid"]) == (9.5, 3.0)
+    assert (found["overstated_share"], found["misreport_gain_prana"]) == (0.75, 6.0)
+
+
+def test_members_that_overstate_are_cheats_too() -> None:
+    """Of members 4 and 5, who sell nothing themselves, 4 lied first in tick 6 and is accused in tick 8."""
+    tables = tables_by_hand()
+    reports = pd.DataFrame({"member": [4, 5, 4], "tick": [6, 6, 9], "overstated": [True, False, True]})
+    more = pd.DataFrame({"provider": [4], "tick": [8], "kind": "accusation", "appeal": "none"})
+    tables |= {"reports": reports, "penalties": pd.concat([tables["penalties"], more])}
+    truth, accused = truth_and_accused(tables)
+    assert truth.tolist() == [False, True, True, True, False]
+    assert accused.tolist() == [False, True, False, True, False]
+    assert detection_delay(tables, 1.0) == (3 + 2) / 2
+
+
+def test_money_saved_against_spent_by_hand() -> None:
+    """Without checks 60 of 120 would be lost, so 50 of 100; 35 were, so 15 were prevented for 2."""
+    blind = {"deliveries": pd.DataFrame({"price_prana": [120.0], "lost_prana": [60.0]})}
+    money = money_saved(tables_by_hand(), blind)
+    assert (money.prevented, money.spent, money.recovered, money.wrongly) == (15.0, 2.0, 19.0, 0.0)
+    assert (money.net, money.per_prana) == (13.0, 7.5)
 
 
 def test_figures_of_no_trust_are_none() -> None:

@@ -26,8 +26,13 @@ def _base() -> Scenario:
 
 
 def world(*more: str) -> Economy:
-    """Return a small economy with what is given chosen: rules first, then values, without composing files anew."""
-    mapping = _base().to_mapping()
+    """Return a small economy with what is given chosen."""
+    return Economy(changed(_base(), *more))
+
+
+def changed(scenario: Scenario, *more: str) -> Scenario:
+    """Return a scenario with what is given chosen: rules first, then values, without composing files anew."""
+    mapping = scenario.to_mapping()
     last = {text.partition("=")[0]: parse(text) for text in more}
     for o in sorted(last.values(), key=lambda o: not choice(o)):
         if choice(o):
@@ -35,7 +40,7 @@ def world(*more: str) -> Economy:
             continue
         *path, name = o.key_or_group.split(".")
         functools.reduce(lambda at, key: at[key], path, mapping)[name] = o.value()
-    return Economy(Scenario.from_mapping(mapping))
+    return Scenario.from_mapping(mapping)
 
 
 def trusting(*more: str, ticks: int = 40) -> Economy:

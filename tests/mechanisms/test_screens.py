@@ -8,7 +8,7 @@ from celluler_sim.analysis.detection import curve
 from celluler_sim.errors import ScenarioError
 from celluler_sim.mechanisms.bids import Bids, Dealings, Trades, figures
 from celluler_sim.mechanisms.screens import BidRotation, Combined, CoverBids, MissingBids, NoScreen, PriceVariance
-from celluler_sim.mechanisms.trade_graph import TradeCommunities, communities, community_ratio
+from celluler_sim.mechanisms.trade_graph import TradeCommunities, communities, scan
 from tests.mechanisms.honest import bids, trades
 
 RING = (0, 1, 2)
@@ -96,9 +96,28 @@ def test_a_ring_that_takes_turns_is_flagged(rule):
 
 
 def test_wash_trades_are_a_community_of_their_own():
-    """60 sales to and fro among four agents, beside 150 at random: the four are flagged."""
+    """60 sales to and fro among four agents, beside 150 at random: the four are flagged, and no other seller is."""
     verdicts = TradeCommunities(shuffles=99).screen(Dealings(trades=trades(rng(1), ring=60)), rng())
     assert set(verdicts.accused) >= {0, 1, 12, 13}
+    assert set(verdicts.accused[verdicts.accused < 12]) == {0, 1}
+
+
+def test_several_communities_are_found_one_after_another():
+    """Two pairs of a seller and a buyer of its own, of 20 and of 40 sales: both are flagged, the 60 others are not."""
+    r = rng(4)
+    seller, buyer = r.integers(0, 8, 60), r.integers(10, 24, 60)
+    graph = Trades.of([*seller, *[8] * 20, *[9] * 40], [*buyer, *[24] * 20, *[25] * 40])
+    assert TradeCommunities().screen(Dealings(trades=graph), rng()).accused.tolist() == [8, 9, 24, 25]
+
+
+def test_who_was_not_there_could_not_have_been_met():
+    """Six sellers in two shifts, each with buyers of its own hours: chance within a shift, a community without it."""
+    r, shift = rng(5), np.repeat([0, 1], 60)
+    seller, buyer = r.integers(0, 3, 120) + 3 * shift, 10 + r.integers(0, 8, 120) + 8 * shift
+    together = TradeCommunities().screen(Dealings(trades=Trades.of(seller, buyer)), rng())
+    apart = TradeCommunities().screen(Dealings(trades=Trades.of(seller, buyer, shift)), rng())
+    assert together.flagged.any()
+    assert not apart.flagged.any()
 
 
 def test_any_false_accusation_of_communities_is_as_rare_as_stated():
@@ -115,7 +134,16 @@ def test_the_likelihood_ratio_by_hand():
     """Two pairs with two sales each: each community has k = 2 of T = 4, e = 1: 2 ln 2 + 2 ln(2/3) in it."""
     pairs = Trades.of([0, 0, 1, 1], [2, 2, 3, 3])
     assert communities(pairs, 4, rng())[[0, 1]].tolist() == communities(pairs, 4, rng())[[2, 3]].tolist()
-    assert_allclose(community_ratio(pairs, 4, rng()), 2 * np.log(2) + 2 * np.log(2 / 3))
+    assert_allclose(scan(pairs, 4, rng()).ratio, 2 * np.log(2) + 2 * np.log(2 / 3))
+
+
+def test_excess_by_hand():
+    """The same pairs: k - e = 1 with one seller and one buyer; were each pair alone in its period, all is expected."""
+    pairs = Trades.of([0, 0, 1, 1], [2, 2, 3, 3])
+    assert_allclose(scan(pairs, 4, rng()).excess, 1.0)
+    alone = scan(Trades(pairs.seller, pairs.buyer, np.array([0, 0, 1, 1])), 4, rng())
+    assert_allclose(alone.excess, 0.0)
+    assert_allclose(alone.ratio, 0.0)
 
 
 def test_the_answer_hangs_on_the_stream_alone():
