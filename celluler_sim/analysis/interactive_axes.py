@@ -14,7 +14,6 @@ from celluler_sim.analysis.interactive_marks import (
     between,
     chained,
     colour,
-    drawn,
     noted,
     numbers,
     share,
@@ -182,9 +181,9 @@ class AxesReading:
     def _join_bands(self) -> None:
         """Let a band without a name go with the line of its colour."""
         for _, trace in self.whole.traces:
-            if trace.get("fill") and trace["yaxis"] == f"y{self.number}" and "legendgroup" not in trace:
-                if group := self.groups.get(trace["fillcolor"][:7]):
-                    trace["legendgroup"] = group
+            group = self.groups.get(trace.get("fillcolor", "")[:7])
+            if group and trace["yaxis"] == f"y{self.number}" and "legendgroup" not in trace:
+                trace["legendgroup"] = group
 
     def _line(self, line: Line2D) -> None:
         if line in self.used or not line.get_visible():
@@ -205,33 +204,36 @@ class AxesReading:
     def _errorbars(self, container: ErrorbarContainer) -> None:
         line, caps, bars = container.lines
         self.used |= {*caps, *bars, *([line] if line is not None else [])}
-        if line is None or len(bars) != 1:
+        if len(bars) != 1:
             raise UnknownArtistError(container)
-        x, y = (np.asarray(values, dtype=np.float64) for values in line.get_data(orig=False))
         ends = np.array([np.asarray(path.vertices) for path in bars[0].get_paths()]).reshape(-1, 2, 2)  # (n, 2, xy)
         which = 0 if container.has_xerr else 1
+        if line is None:  # bars of something else, such as columns
+            x, y = ends.mean(axis=1).T
+            trace: Json = {
+                "type": "scatter",
+                "mode": "markers",
+                "marker": {"size": 1, "opacity": 0},
+                "hoverinfo": "skip",
+            }
+        else:
+            x, y = (np.asarray(values, dtype=np.float64) for values in line.get_data(orig=False))
+            trace = stroke(line)
         middle = (x, y)[which]
-        sizes = {"array": numbers(ends[:, 1, which] - middle), "arrayminus": numbers(middle - ends[:, 0, which])}
-        errors = {
-            "type": "data",
-            "symmetric": False,
-            "color": colour(bars[0].get_colors()[0]),
-            "thickness": 1.5,
-            "width": 4,
-        }
-        trace = stroke(line) | {"x": numbers(x), "y": numbers(y), f"error_{'xy'[which]}": errors | sizes}
-        if not drawn(line):  # bars of something else, such as columns
-            trace |= {"mode": "markers", "marker": {"size": 1, "opacity": 0}, "hoverinfo": "skip"}
-        self._add(line, trace, label=container.get_label())
+        trace |= {"x": numbers(x), "y": numbers(y)}
+        trace[f"error_{'xy'[which]}"] = {
+            "type": "data", "symmetric": False, "color": colour(bars[0].get_colors()[0]), "thickness": 1.5, "width": 4,
+            "array": numbers(ends[:, 1, which] - middle), "arrayminus": numbers(middle - ends[:, 0, which]),
+        }  # fmt: skip
+        self._add(bars[0] if line is None else line, trace, label=container.get_label())
 
     def _bars(self, container: BarContainer) -> None:
         self.used |= set(container.patches)
         upright = container.orientation == "vertical"
-        boxes = np.array([(*p.get_xy(), p.get_width(), p.get_height()) for p in container.patches]).reshape(-1, 4)
-        (x, y), (width, height) = boxes[:, :2].T, boxes[:, 2:].T
-        middle, base, length, broad = (
-            (x + width / 2, y, height, width) if upright else (y + height / 2, x, width, height)
-        )
+        corner: Floats = np.array([p.get_xy() for p in container.patches], np.float64).reshape(-1, 2)
+        size: Floats = np.array([(p.get_width(), p.get_height()) for p in container.patches], np.float64).reshape(-1, 2)
+        i, j = (0, 1) if upright else (1, 0)  # across the bars, along them
+        middle, base, length, broad = corner[:, i] + size[:, i] / 2, corner[:, j], size[:, j], size[:, i]
         along, across = ("y", "x") if upright else ("x", "y")
         trace = {
             "type": "bar", "orientation": "v" if upright else "h", across: numbers(middle), along: numbers(length),

@@ -100,11 +100,6 @@ def stroke(line: Line2D) -> Json:
     return found
 
 
-def drawn(line: Line2D) -> bool:
-    """Whether anything of a line is to be seen."""
-    return str(line.get_linestyle()) in DASHES or str(line.get_marker()) in MARKERS
-
-
 def between(ends: Sequence[float], shares: Floats) -> Floats:
     """Return places by their share of the way from one end of an axis to the other."""
     return np.asarray(ends[0] + (ends[1] - ends[0]) * shares)

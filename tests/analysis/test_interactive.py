@@ -87,6 +87,21 @@ def test_error_bars_reach_as_far_as_they_did(axes):
     assert dots["name"] == "mean"
 
 
+def test_error_bars_of_columns_stand_on_their_ends(axes):
+    """A column of 6 with bars of 2 to each side: from 4 to 8, around 6."""
+    figure, ax = axes
+    ax.barh([0.0], [6.0])
+    ax.errorbar([6.0], [0.0], xerr=[2.0], fmt="none", ecolor=d.INK)
+    _, bars = sorted(read(figure)["data"], key=lambda trace: trace["type"])
+    assert (bars["x"], bars["y"], bars["error_x"]["array"], bars["error_x"]["arrayminus"]) == (
+        [6.0],
+        [0.0],
+        [2.0],
+        [2.0],
+    )
+    assert bars["hoverinfo"] == "skip"
+
+
 def test_what_goes_right_across_spans_the_axes(axes):
     """A line at 7 from end to end; a band from 1 to 2 as high as the axes."""
     figure, ax = axes

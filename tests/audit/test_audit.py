@@ -11,7 +11,7 @@ import pytest
 from celluler_sim.analysis.figures import FIGURES
 from celluler_sim.audit.auditing import _slopes, audit
 from celluler_sim.audit.conditions import conditions, settings, words
-from celluler_sim.audit.config import CHANGES, Claim
+from celluler_sim.audit.config import Claim
 from celluler_sim.audit.page import as_text, save
 from celluler_sim.cli.auditing import run
 from celluler_sim.dashboard.page import scenarios as scenario_names
@@ -183,15 +183,12 @@ def test_every_shipped_scenario_makes_three_claims_or_more():
         assert {claim.metric for claim in claims.values()} <= set(FIGURES), name
 
 
-def test_every_shipped_claim_can_be_put_to_every_change():
-    """Whatever an audit of a shipped scenario would run composes, whole numbers under ``where`` among it."""
-    for name in scenario_names():
-        given = compose(name).audit.overrides
-        setup = compose(name, given)
-        ways = [way for way in conditions(setup, list(CHANGES)) if way.change in ("", "tick", "population")]
-        asked = {claim: entry for claim, entry in setup.claims.items() if entry.where or entry.minus}
-        for setting in settings(asked, ways):
-            assert setting.scenario(name, given).name.partition(".")[0] == name
+def test_whole_numbers_under_where_can_be_set():
+    """Validators are whole numbers, and what claims are said for is read as numbers with a fraction."""
+    setup = compose("validator_scale")
+    claims = {name: claim for name, claim in setup.claims.items() if claim.where}
+    asked = [s.scenario("validator_scale", ()).consensus for s in settings(claims, conditions(setup, [])[:1])]
+    assert [consensus.n_validators for consensus in asked] == [4, 16, 64]
 
 
 def test_values_of_a_point_are_written_as_one_writes_them():

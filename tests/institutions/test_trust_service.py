@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from celluler_sim.institutions.trust import StandardTrust
 from celluler_sim.institutions.trust_service import ServiceBook, sum_before
@@ -31,4 +32,4 @@ def test_what_has_ended_is_no_load():
         setup=SimpleNamespace(tick_seconds=600.0), steps=2,
     )  # fmt: skip
     book = ServiceBook(economy, StandardTrust(servers=1.0, service_ms=100.0))  # type: ignore[arg-type]
-    assert book.latency(ended["provider"], ended["end"]).tolist() == [200.0, 100.0 / 0.75]
+    assert book.latency(ended["provider"], ended["end"]) == pytest.approx([200.0, 100.0 / 0.75])
