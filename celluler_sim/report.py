@@ -121,11 +121,11 @@ def render(run: RunLike, images: Mapping[str, Drawn], folder: Path | None = None
 
 def _sections(run: RunLike, summary: Mapping[str, Any], images: Mapping[str, Drawn]) -> Iterable[Section]:
     plots = [figure(image, CAPTIONS[name], name) for name, image in images.items() if name not in OWN_SECTION]
-    yield Section("setup", "What was run", _setup(run))
-    yield Section("figures", "In figures", _summary(summary))
     yield Section("plots", "In pictures", "\n".join(plots))
-    yield Section("workload", "Beside the workload", _trace(summary))
     yield Section("variants", "Under other rules", _variants(run, images))
+    yield Section("figures", "In figures", _summary(summary))
+    yield Section("workload", "Beside the workload", _trace(summary))
+    yield Section("setup", "What was run", _setup(run))
     yield Section("data", "Reading the data", _data(run, summary))
     yield Section("configuration", "Configuration", _configuration(run.config))
 
@@ -224,11 +224,15 @@ def _again(run: RunLike) -> str:
 
 
 def _summary(summary: Mapping[str, Any]) -> str:
+    """Return the figures that have a value, in sections."""
     parts = []
     for heading, names in SECTIONS.items():
-        rows = [_row(summary, name) for name in names if name in summary]
+        rows = [_row(summary, name) for name in names if summary.get(name) is not None]
         if rows:
             parts.append(f"<h3>{_esc(heading)}</h3>\n{_table(('', 'value', 'meaning'), rows, numbers=(1,))}")
+    if without := [name for name in FIGURES if name in summary and summary[name] is None]:
+        table = _table(("", "value", "meaning"), [_row(summary, name) for name in without], numbers=(1,))
+        parts.append(f"<details><summary>Figures without a value in this run</summary>\n{table}\n</details>")
     return "\n".join(parts)
 
 
