@@ -29,8 +29,8 @@ def figure_data(figure: Picture) -> Json | None:
     """
     try:
         return FigureReading(figure).result()
-    except UnknownArtistError:
-        return None
+    except (UnknownArtistError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return None  # whatever a plot of somebody's own may hold: its image is there, and the report must not fail
 
 
 class FigureReading:

@@ -67,7 +67,7 @@ class AxesReading:
         self._axis("x")
         self._axis("y")
         self._titles()
-        for container in self.ax.containers:
+        for container in map(_untyped, self.ax.containers):
             kind = type(container).__name__
             if kind == "ErrorbarContainer":
                 self._errorbars(container)
@@ -148,7 +148,7 @@ class AxesReading:
 
     def _titles(self) -> None:
         for where, x in (("left", 0.0), ("center", 0.5), ("right", 1.0)):
-            if title := self.ax.get_title(loc=where):  # type: ignore[call-overload]
+            if title := self.ax.get_title(loc=where):  # type: ignore[arg-type]
                 self.whole.layout["annotations"].append(
                     {
                         "text": words(title), "xref": f"x{self.number} domain", "yref": f"y{self.number} domain",
@@ -228,6 +228,8 @@ class AxesReading:
         self._add(bars[0] if line is None else line, trace, label=container.get_label())
 
     def _bars(self, container: BarContainer) -> None:
+        if not container.patches:
+            return
         self.used |= set(container.patches)
         upright = container.orientation == "vertical"
         corner: Floats = np.array([p.get_xy() for p in container.patches], np.float64).reshape(-1, 2)
@@ -243,7 +245,7 @@ class AxesReading:
         }  # fmt: skip
         if upright and len(middle) > MANY:
             self.whole.rising.append(True)
-        self._add(container.patches[0] if container.patches else container, trace, label=container.get_label())
+        self._add(container.patches[0], trace, label=container.get_label())
 
     def _span(self, patch: Any) -> None:
         if patch in self.used or not patch.get_visible():
@@ -251,7 +253,7 @@ class AxesReading:
         along_x, along_y = patch.get_transform().contains_branch_seperately(self.ax.transData)
         if type(patch).__name__ != "Rectangle" or (along_x and along_y):
             raise UnknownArtistError(patch)
-        x, y, width, height = *patch.get_xy(), patch.get_width(), patch.get_height()
+        (x, y), width, height = patch.get_xy(), patch.get_width(), patch.get_height()
         self.whole.layout["shapes"].append(
             {
                 "type": "rect", "layer": "below", "line": {"width": 0}, "fillcolor": colour(patch.get_facecolor()),
@@ -269,38 +271,36 @@ class AxesReading:
     def _collection(self, collection: Any) -> None:
         if collection in self.used or not collection.get_visible():
             return
-        kind = type(collection).__name__
-        if kind in ("PolyCollection", "FillBetweenPolyCollection"):
-            x, y = chained([path.vertices for path in collection.get_paths()])
-            face = colour(collection.get_facecolor()[0])
-            trace: Json = {
-                "fill": "toself",
-                "fillcolor": face,
-                "mode": "lines",
-                "line": {"width": 0},
-                "hoverinfo": "skip",
-            }
-        elif kind == "LineCollection":
-            x, y = chained(collection.get_segments())
-            width = float(collection.get_linewidth()[0]) * PIXELS
-            line = {"color": colour(collection.get_colors()[0]), "width": width}
-            trace = {"mode": "lines", "line": line, "hoverinfo": "skip"}
-        elif kind == "PathCollection":
-            places = np.ma.filled(np.ma.asarray(collection.get_offsets(), dtype=np.float64), np.nan)
-            x, y = numbers(places[:, 0]), numbers(places[:, 1])
-            sizes = np.sqrt(np.asarray(collection.get_sizes())) * PIXELS
-            faces = [colour(c) for c in collection.get_facecolor()]
-            marker = {
-                "size": numbers(sizes) if len(sizes) > 1 else float(sizes[0]),
-                "color": faces if len(faces) > 1 else faces[0],
-            }
-            trace = {"mode": "markers", "marker": marker}
-            self.whole.rising.append(False)
-        else:
+        read = {
+            "PolyCollection": self._area, "FillBetweenPolyCollection": self._area, "LineCollection": self._segments,
+            "PathCollection": self._dots,
+        }.get(type(collection).__name__)  # fmt: skip
+        placed = collection.get_offset_transform() if read == self._dots else collection.get_transform()
+        if read is None or not placed.contains_branch(self.ax.transData):
             raise UnknownArtistError(collection)
-        if not collection.get_transform().contains_branch(self.ax.transData) and kind != "PathCollection":
-            raise UnknownArtistError(collection)
-        self._add(collection, {"type": "scatter", "x": x, "y": y, **trace})
+        self._add(collection, {"type": "scatter", **read(collection)})
+
+    def _area(self, collection: Any) -> Json:
+        x, y = chained([path.vertices for path in collection.get_paths()])
+        face = colour(collection.get_facecolor()[0])
+        look: Json = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+        return {"x": x, "y": y, "fill": "toself", "fillcolor": face, **look}
+
+    def _segments(self, collection: Any) -> Json:
+        x, y = chained(collection.get_segments())
+        line = {"color": colour(collection.get_colors()[0]), "width": float(collection.get_linewidth()[0]) * PIXELS}
+        return {"x": x, "y": y, "mode": "lines", "line": line, "hoverinfo": "skip"}
+
+    def _dots(self, collection: Any) -> Json:
+        places = np.ma.filled(np.ma.asarray(collection.get_offsets(), dtype=np.float64), np.nan)
+        sizes = np.sqrt(np.asarray(collection.get_sizes(), dtype=np.float64)) * PIXELS
+        faces = [colour(face) for face in collection.get_facecolor()]
+        self.whole.rising.append(False)
+        marker = {
+            "size": numbers(sizes) if len(sizes) > 1 else float(sizes[0]),
+            "color": faces if len(faces) > 1 else faces[0],
+        }
+        return {"x": numbers(places[:, 0]), "y": numbers(places[:, 1]), "mode": "markers", "marker": marker}
 
     def _heat(self, image: Any) -> None:
         values = np.ma.filled(np.ma.asarray(image.get_array(), dtype=np.float64), np.nan)
@@ -366,3 +366,7 @@ class AxesReading:
         axis = getattr(self.ax, f"{which}axis")
         number = float(axis.convert_units(value)) if in_data else float(value)
         return math.log10(number) if in_data and axis.get_scale() == "log" else number
+
+
+def _untyped(thing: Any) -> Any:
+    return thing

@@ -115,6 +115,22 @@ def test_what_goes_right_across_spans_the_axes(axes):
     assert (band["x0"], band["x1"], band["yref"], band["y0"], band["y1"]) == (1.0, 2.0, "y domain", 0.0, 1.0)
 
 
+def test_dots_areas_and_segments(axes):
+    """Two dots of 36 square points, 6 points or 8.33 pixels wide; a triangle; a segment between two places."""
+    figure, ax = axes
+    ax.scatter([1.0, 2.0], [3.0, 4.0], s=36, color=d.ORANGE)
+    ax.fill_between([0.0, 1.0], [0.0, 0.0], [0.0, 1.0], color=d.GREEN, alpha=0.5)
+    ax.hlines([2.5], [0.0], [1.0], color=d.INK)
+    ax.bar([], [])
+    dots, area, segment = read(figure)["data"]
+    dots, area, segment = sorted((dots, area, segment), key=lambda t: (t["mode"] != "markers", "fill" not in t))
+    assert (dots["x"], dots["y"], dots["marker"]["color"]) == ([1.0, 2.0], [3.0, 4.0], d.ORANGE)
+    assert dots["marker"]["size"] == pytest.approx(6 * 100 / 72)
+    assert (area["fillcolor"][:7], int(area["fillcolor"][7:], 16)) == (d.GREEN, 128)
+    assert set(zip(area["x"], area["y"], strict=True)) == {(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)}
+    assert (segment["x"], segment["y"]) == ([0.0, 1.0], [2.5, 2.5])
+
+
 def test_a_map_keeps_its_cells(axes):
     """Two by two cells with their middles at 0 and 1, and a scale beside them."""
     figure, ax = axes
