@@ -127,7 +127,7 @@ def watch(beat, charts, get_note, get_pin, get_run, mo, page):
     if _run is not None:
         _parts.append(mo.md(page.status(_run)))
     if _shown:
-        _parts.append(mo.ui.plotly(charts.curves(_shown)))
+        _parts.append(mo.ui.plotly(charts.curves(_shown), charts.CONFIG))
     mo.vstack(_parts) if _parts else mo.md("*Nothing runs yet: choose, then press Run.*")
 
 
@@ -165,7 +165,9 @@ def show_runs(CellulerError, browse, charts, load_run, mo, other_choice, page, r
             runs = {name: load_run(browse.inside(root, name)) for name in names}
             return mo.vstack(
                 [
-                    mo.ui.plotly(charts.curves({name: charts.curves_of(run) for name, run in runs.items()})),
+                    mo.ui.plotly(
+                        charts.curves({name: charts.curves_of(run) for name, run in runs.items()}), charts.CONFIG
+                    ),
                     mo.ui.table(page.figures(runs), selection=None, page_size=15),
                 ]
             )

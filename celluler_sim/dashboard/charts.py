@@ -20,6 +20,11 @@ PANELS = {
 }
 COLOURS = ("#0b6e99", "#9a9a9a", "#c2571a", "#3f7d3a", "#7b4fa3")
 MOST = 2_000  # points drawn of one curve
+CONFIG = {
+    "displaylogo": False,
+    "modeBarButtons": [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]],
+}
+"""The buttons of a picture, and no others: one of Plotly's own sends the data to a server."""
 
 
 def curves(runs: Mapping[str, Curves]) -> go.Figure:

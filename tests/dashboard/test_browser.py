@@ -84,6 +84,8 @@ def test_run_pin_and_change_the_rule(served):
         first = _until(page, plot, lambda lines: lines and lines[0][1] > 5)
         more = _until(page, plot, lambda lines: lines[0][1] > first[0][1])
         assert more[0][2] >= first[0][2] > 0
+        buttons = plot.locator(".modebar-btn").evaluate_all("all => all.map(b => b.getAttribute('data-title'))")
+        assert len(buttons) == 6, f"no button may send data to a server, got {buttons}"
         page.get_by_role("button", name="Pin this run").click()
         page.get_by_label("pricing").select_option("fixed")
         page.get_by_role("button", name="Run", exact=True).click()
