@@ -56,6 +56,7 @@ class Economy(ColumnarModel):
 
     Examples
     --------
+    >>> from celluler_sim.agents.provider import Provider
     >>> from celluler_sim.scenario import compose
     >>> economy = Economy(compose("compute_congestion", ["ticks=3"]))
     >>> economy.step()
