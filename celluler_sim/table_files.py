@@ -11,6 +11,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ Key = tuple[str, ...]
 Batches = Iterable[pa.RecordBatch]
 
 
+@cache
 def schema_of(table: Table) -> pa.Schema:
     """Return the Arrow schema of ``table``: no nulls, unit and meaning in every field's metadata."""
     about = {"table": table.name, "meaning": table.meaning, "key": " ".join(table.key)}
