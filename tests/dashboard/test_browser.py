@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: the page cannot be opened"),
 ]
-LINES = """element => element.data.filter(line => (line.yaxis || 'y') === 'y')
+LINES = """element => (element.data || []).filter(line => (line.yaxis || 'y') === 'y')
     .map(line => [line.name, line.x.length, Math.max(...line.y)])"""
 
 
@@ -80,16 +80,22 @@ def test_run_pin_and_change_the_rule(served):
         _set(page, "providers", 20)
         _set(page, "consumers", 100)
         page.get_by_role("button", name="Run", exact=True).click()
-        plot = page.locator(".js-plotly-plot").first
-        first = _until(page, plot, lambda lines: lines and lines[0][1] > 5)
-        more = _until(page, plot, lambda lines: lines[0][1] > first[0][1])
+        plot = page.locator(".js-plotly-plot")
+
+        def lines() -> list:
+            """Return (name, points, highest) of each line of the price panel."""
+            return plot.first.evaluate(LINES) if plot.count() else []
+
+        first = _until(page, lines, lambda seen: seen[0][1] > 5)
+        more = _until(page, lines, lambda seen: seen[0][1] > first[0][1])
         assert more[0][2] >= first[0][2] > 0
-        buttons = plot.locator(".modebar-btn").evaluate_all("all => all.map(b => b.getAttribute('data-title'))")
-        assert len(buttons) == 6, f"no button may send data to a server, got {buttons}"
+        buttons = page.locator(".js-plotly-plot .modebar-btn")
+        named = _until(page, lambda: buttons.evaluate_all("all => all.map(b => b.getAttribute('data-title'))"), len)
+        assert len(named) == 6, f"no button may send data to a server, got {named}"
         page.get_by_role("button", name="Pin this run").click()
         page.get_by_label("pricing").select_option("fixed")
         page.get_by_role("button", name="Run", exact=True).click()
-        both = _until(page, plot, lambda lines: len(lines) == 2 and lines[0][1] > 5 and "pricing=fixed" in lines[0][0])
+        both = _until(page, lines, lambda seen: len(seen) == 2 and seen[0][1] > 5 and "pricing=fixed" in seen[0][0])
         assert both[0][2] == pytest.approx(100.0)
         assert both[1][2] > 100.0
         page.get_by_role("button", name="Stop").click()
@@ -104,13 +110,12 @@ def _set(page, label: str, value: int) -> None:
     box.press("Enter")
 
 
-def _until(page, plot, holds) -> list:
-    """Look at the price panel's lines until something holds of them."""
-    lines: list = []
+def _until(page, look, holds) -> list:
+    """Look at something until it is there and something holds of it: the page draws it anew as the run goes on."""
+    seen: list = []
     for _ in range(400):
-        if plot.count():
-            lines = plot.evaluate(LINES)
-            if holds(lines):
-                return lines
+        seen = look()
+        if seen and holds(seen):
+            return seen
         page.wait_for_timeout(300)
-    return pytest.fail(f"the lines did not come to what was awaited; the last were {lines}")
+    return pytest.fail(f"what is shown did not come to what was awaited; the last was {seen}")
