@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from celluler_sim.institutions.base import FAMILIES, Institution
 from celluler_sim.ledger import SUPPLY_PRANA, Amounts, Ledger, split_groups
 from celluler_sim.logbook import Logbook
 from celluler_sim.markets.resource import Offers, Quote, ResourceMarket, Started
-from celluler_sim.markets.rows import Rows, pick
+from celluler_sim.markets.rows import Columns, Rows, pick
 from celluler_sim.markets.settlement import Settlement
 from celluler_sim.mechanisms.welfare import optimal_gain
 from celluler_sim.recorder import Recorder
@@ -26,7 +26,6 @@ from celluler_sim.streams import Streams, world_number
 if TYPE_CHECKING:
     from celluler_sim.scenario import Scenario
 
-Columns = dict[str, npt.NDArray[Any]]
 ESCROW_MARGIN = 1e-9  # share by which an escrow exceeds the bid: amounts due are rounded, an escrow must cover them
 
 

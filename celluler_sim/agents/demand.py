@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from celluler_sim.agents import consumer as consumers_
 from celluler_sim.agents.consumer import Consumer, ConsumerMaker
 from celluler_sim.behaviours.consumer import Outlook, Wants
 from celluler_sim.ledger import SUPPLY_PRANA, Amounts
-from celluler_sim.markets.rows import Rows, pick
+from celluler_sim.markets.rows import Columns, Rows, pick
 from celluler_sim.population import Population
 
 if TYPE_CHECKING:
     from celluler_sim.economy import Economy, Tick
-
-Columns = dict[str, npt.NDArray[Any]]
 
 
 class DemandSide:

@@ -34,6 +34,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Return a mapping; `ConstructorError` where a key stands twice."""
         seen = set()
         for key, _ in node.value:
             if key.value in seen:

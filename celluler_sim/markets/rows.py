@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Columns = dict[str, Array]  # of one length
 SLACK = 256  # dead rows that are not worth closing up
 
 
@@ -108,6 +109,6 @@ class Rows:
             self._columns[name] = larger
 
 
-def pick(columns: Mapping[str, Array], rows: Array) -> dict[str, Array]:
+def pick(columns: Mapping[str, Array], rows: Array) -> Columns:
     """Return some rows of columns: a mask or row numbers."""
     return {name: column[rows] for name, column in columns.items()}

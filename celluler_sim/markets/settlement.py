@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from celluler_sim.book import Floats, Slots
 from celluler_sim.errors import InvariantError
 from celluler_sim.ledger import Amounts, Ledger, split_groups
-
-Columns = dict[str, npt.NDArray[Any]]
+from celluler_sim.markets.rows import Columns
 
 
 class Settlement:
@@ -20,10 +16,6 @@ class Settlement:
     def __init__(self) -> None:
         self._payments: list[tuple[Slots, Slots, Amounts]] = []
         self._refunds: list[tuple[Slots, Amounts]] = []
-
-    def __len__(self) -> int:
-        """Return the number of batches that are due."""
-        return len(self._payments) + len(self._refunds)
 
     def pay(self, source: Slots, target: Slots, amounts: Amounts) -> None:
         """Note what accounts owe others, (n,) each, all of it in escrow."""
